@@ -1,0 +1,253 @@
+//! API keys and signing keys: made, changed, replaced, revoked.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{EventSource, Trail};
+use crate::access::OriginPattern;
+use crate::api_key::{ApiKey, KeyState, KeyUse};
+use crate::audit::Action;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{Event, EventKind};
+use crate::id::{EventId, KeyId, TenantId};
+use crate::signing::StoredSigningKey;
+use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
+use crate::tenant::{Space, Tenant};
+
+/// Keys of one tenant that are looked at; creating more is refused.
+pub(crate) const KEYS: usize = 200;
+const SIGNING_KEYS: usize = 50;
+
+/// A new key, shown once; only ever stored sealed, in a kept reply.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct NewKey {
+    pub key: ApiKey,
+    pub text: String,
+    pub replaces: Option<ApiKey>,
+}
+
+/// Makes a key, or replaces one.
+pub(crate) struct CreateKey {
+    pub key: ApiKey,
+    pub text: String,
+    /// The key it takes the place of, and how long that one still works.
+    pub replaces: Option<(KeyId, Duration)>,
+    pub event: EventId,
+    pub trail: Trail,
+}
+
+impl Command for CreateKey {
+    type Outcome = Result<NewKey, Error>;
+
+    fn reads(&self) -> Reads {
+        let tenant = self.key.tenant;
+        let wanted = vec![
+            Read::Record(Key::new::<Tenant>(tenant, tenant.as_bytes())),
+            Read::owned::<ApiKey>(tenant.as_bytes().into(), KEYS),
+        ];
+        Reads { scope: Scope::Tenant(tenant), wanted }
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        if seen.one::<Tenant>().is_none() {
+            return (Err(Error::NotFound("customer")), Changes::none());
+        }
+        if seen.all::<ApiKey>().count() >= KEYS {
+            return (Err(Error::Conflict("there are too many keys; revoked ones count")), Changes::none());
+        }
+        match self.replaces {
+            None => self.fresh(),
+            Some((old, grace)) => self.replacement(seen.all::<ApiKey>().find(|key| key.id == old), grace),
+        }
+    }
+}
+
+impl CreateKey {
+    fn fresh(&self) -> (Result<NewKey, Error>, Changes) {
+        let key = self.key.clone();
+        let data = json!({"keyId": key.id, "type": key.key_type, "mode": key.mode, "name": key.name});
+        let changes = self.changes(&key, None, (EventKind::ApiKeyCreated, Action::KeyCreated), data);
+        (Ok(NewKey { key, text: self.text.clone(), replaces: None }), changes)
+    }
+
+    fn replacement(&self, old: Option<&ApiKey>, grace: Duration) -> (Result<NewKey, Error>, Changes) {
+        let now = self.key.created_at;
+        let Some(old) = old else { return (Err(Error::NotFound("key")), Changes::none()) };
+        if old.state != KeyState::Active || !old.is_usable(now) {
+            let why = "only an active key can be rotated; create a new one";
+            return (Err(Error::Conflict(why)), Changes::none());
+        }
+        let key = ApiKey {
+            id: self.key.id,
+            digest: self.key.digest,
+            last4: self.key.last4.clone(),
+            created_at: now,
+            ..old.clone()
+        };
+        let old = ApiKey { state: KeyState::Rotated { until: now + grace }, ..old.clone() };
+        let data = json!({"keyId": key.id, "oldKeyId": old.id, "graceSeconds": grace.as_secs()});
+        let changes = self.changes(&key, Some(&old), (EventKind::ApiKeyRotated, Action::KeyRotated), data);
+        (Ok(NewKey { key, text: self.text.clone(), replaces: Some(old) }), changes)
+    }
+
+    fn changes(
+        &self,
+        key: &ApiKey,
+        old: Option<&ApiKey>,
+        (kind, action): (EventKind, Action),
+        data: serde_json::Value,
+    ) -> Changes {
+        let mut changes = Changes::of_configuration();
+        changes.create(key.clone());
+        if let Some(old) = old {
+            changes.put(old.clone());
+        }
+        changes.put(key_event(self.event, kind, key, self.trail.at, data.clone()));
+        changes.put(self.trail.line(key.tenant, action, key.id, data));
+        changes
+    }
+}
+
+fn key_event(id: EventId, kind: EventKind, key: &ApiKey, at: Timestamp, data: serde_json::Value) -> Event {
+    let space = Space { tenant: key.tenant, mode: key.mode };
+    EventSource { space, at, person: None }.event(id, kind, data)
+}
+
+/// What is to change of a key.
+#[derive(Clone, Debug)]
+pub(crate) enum KeyChange {
+    Edit { name: Option<String>, allowed_origins: Option<Vec<OriginPattern>>, allowed_ips: Option<Vec<IpNet>> },
+    Revoke,
+}
+
+/// Changes or revokes a key; the outcome is what it is now.
+pub(crate) struct ChangeKey {
+    pub tenant: TenantId,
+    pub key: KeyId,
+    pub change: KeyChange,
+    pub event: EventId,
+    pub trail: Trail,
+}
+
+impl Command for ChangeKey {
+    type Outcome = Result<ApiKey, Error>;
+
+    fn reads(&self) -> Reads {
+        let key = Key::new::<ApiKey>(self.tenant, self.key.as_bytes());
+        Reads { scope: Scope::Tenant(self.tenant), wanted: vec![Read::Record(key)] }
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let Some(before) = seen.one::<ApiKey>() else { return (Err(Error::NotFound("key")), Changes::none()) };
+        let mut key = before.clone();
+        let mut changes = Changes::of_configuration();
+        match &self.change {
+            KeyChange::Revoke if matches!(key.state, KeyState::Revoked { .. }) => return (Ok(key), Changes::none()),
+            KeyChange::Revoke => {
+                key.state = KeyState::Revoked { at: self.trail.at };
+                let data = json!({"keyId": key.id});
+                changes.put(key_event(self.event, EventKind::ApiKeyRevoked, &key, self.trail.at, data.clone()));
+                changes.put(self.trail.line(self.tenant, Action::KeyRevoked, key.id, data));
+            }
+            KeyChange::Edit { name, allowed_origins, allowed_ips } => {
+                key.name = name.clone().unwrap_or(key.name);
+                key.allowed_origins = allowed_origins.clone().unwrap_or(key.allowed_origins);
+                key.allowed_ips = allowed_ips.clone().unwrap_or(key.allowed_ips);
+                let data = json!({
+                    "name": key.name, "allowedOrigins": key.allowed_origins, "allowedIps": key.allowed_ips,
+                });
+                changes.put(self.trail.line(self.tenant, Action::KeyChanged, key.id, data));
+            }
+        }
+        changes.put(key.clone());
+        (Ok(key), changes)
+    }
+}
+
+/// Puts a new signing key in place; the old one verifies until its last token has died.
+pub(crate) struct RotateSigningKey {
+    pub key: StoredSigningKey,
+    /// How long tokens of the old key may still live.
+    pub overlap: Duration,
+    pub trail: Trail,
+}
+
+impl Command for RotateSigningKey {
+    type Outcome = Result<StoredSigningKey, Error>;
+
+    fn reads(&self) -> Reads {
+        let tenant = self.key.tenant;
+        let wanted = vec![
+            Read::Record(Key::new::<Tenant>(tenant, tenant.as_bytes())),
+            Read::owned::<StoredSigningKey>(tenant.as_bytes().into(), SIGNING_KEYS),
+        ];
+        Reads { scope: Scope::Tenant(tenant), wanted }
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let Some(tenant) = seen.one::<Tenant>() else { return (Err(Error::NotFound("customer")), Changes::none()) };
+        let mut changes = Changes::of_configuration();
+        for old in seen.all::<StoredSigningKey>().filter(|old| old.retired_at.is_none()) {
+            let retired_at = Some(self.trail.at + self.overlap);
+            changes.put(StoredSigningKey { retired_at, ..old.clone() });
+        }
+        let mut tenant = tenant.clone();
+        tenant.settings.tokens.algorithm = self.key.algorithm;
+        let data = json!({"algorithm": self.key.algorithm});
+        changes.put(self.trail.line(tenant.id, Action::SigningKeyRotated, self.key.id, data));
+        changes.put(tenant);
+        changes.create(self.key.clone());
+        (Ok(self.key.clone()), changes)
+    }
+}
+
+/// Notes once a day that a secret key was used from a browser.
+pub(crate) struct NoteExposure {
+    pub space: Space,
+    pub key: KeyId,
+    /// The same for the same key and day.
+    pub event: EventId,
+    pub at: Timestamp,
+}
+
+impl Command for NoteExposure {
+    type Outcome = ();
+
+    fn reads(&self) -> Reads {
+        let key = Key::new::<Event>(self.space.tenant, self.event.as_bytes());
+        Reads { scope: Scope::Tenant(self.space.tenant), wanted: vec![Read::Record(key)] }
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let mut changes = Changes::none();
+        if seen.one::<Event>().is_none() {
+            let source = EventSource { space: self.space, at: self.at, person: None };
+            changes.put(source.event(self.event, EventKind::ApiKeyExposed, json!({"keyId": self.key})));
+        }
+        ((), changes)
+    }
+}
+
+/// Notes when keys of one tenant were last used.
+pub(crate) struct NoteKeyUse {
+    pub tenant: TenantId,
+    pub uses: Vec<KeyUse>,
+}
+
+impl Command for NoteKeyUse {
+    type Outcome = ();
+
+    fn reads(&self) -> Reads {
+        Reads { scope: Scope::Tenant(self.tenant), wanted: Vec::new() }
+    }
+
+    fn decide(&self, _seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let mut changes = Changes::none();
+        self.uses.iter().cloned().for_each(|noted| changes.put(noted));
+        ((), changes)
+    }
+}

@@ -1,0 +1,62 @@
+//! The use cases, one file each: what a command reads, and the pure function that decides it.
+//!
+//! A command is built by the service, which gathers everything that is not pure first: the time, fresh identifiers and
+//! nonces, digests, sealed values. `decide` may run more than once, so it takes nothing with it from one run to the next.
+
+mod keys;
+mod request_otp;
+mod session;
+mod tenants;
+mod verify_otp;
+
+pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKey};
+pub(crate) use request_otp::{RequestOtp, Requested};
+pub(crate) use session::{Presented, Refreshed, RefreshSession, SignOut};
+pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
+pub(crate) use verify_otp::{Verified, VerifyOtp, Wanted};
+
+use crate::audit::{Action, Actor, Audit};
+use crate::clock::Timestamp;
+use crate::event::{Event, EventKind, Person};
+use crate::id::{AuditId, EventId, TenantId};
+use crate::secret::Sealed;
+use crate::tenant::Space;
+
+/// Who acts and by which request, gathered once for the audit trail.
+#[derive(Clone, Debug)]
+pub(crate) struct Trail {
+    pub id: AuditId,
+    pub actor: Actor,
+    pub client: Option<Sealed>,
+    pub request_id: Option<String>,
+    pub at: Timestamp,
+}
+
+impl Trail {
+    pub fn line(&self, tenant: TenantId, action: Action, target: impl ToString, data: serde_json::Value) -> Audit {
+        Audit {
+            id: self.id,
+            tenant,
+            at: self.at,
+            action,
+            actor: self.actor,
+            target: target.to_string(),
+            client: self.client.clone(),
+            request_id: self.request_id.clone(),
+            data,
+        }
+    }
+}
+
+/// What the events of one command have in common.
+pub(crate) struct EventSource<'a> {
+    pub space: Space,
+    pub at: Timestamp,
+    pub person: Option<&'a Person>,
+}
+
+impl EventSource<'_> {
+    pub fn event(&self, id: EventId, kind: EventKind, data: serde_json::Value) -> Event {
+        Event { id, space: self.space, kind, at: self.at, person: self.person.cloned(), data }
+    }
+}

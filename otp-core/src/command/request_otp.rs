@@ -1,0 +1,310 @@
+//! Somebody asks for a code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{EventSource, Trail};
+use crate::audit::Action;
+use crate::challenge::{Challenge, ChallengeState};
+use crate::clock::Timestamp;
+use crate::error::{Error, Limited};
+use crate::event::{EventKind, Person};
+use crate::id::{ChallengeId, EventId, MessageId};
+use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
+use crate::message::{Channel, Message, MessageState};
+use crate::secret::{Digest32, Sealed};
+use crate::service::{Deliver, TenantContext};
+use crate::store::{Add, Changes, Command, Due, Lease, Read, Reads, Scope, Snapshot};
+use crate::subject::{BucketKey, SubjectKey};
+use crate::tenant::{Mode, Space};
+use crate::usage::{Counter, CounterKey, Span};
+use crate::user::User;
+
+/// No subject has more challenges worth looking at: a recipient is sent a handful in the hour they are remembered.
+const CHALLENGES: usize = 64;
+
+pub(crate) struct RequestOtp {
+    pub context: Arc<TenantContext>,
+    pub space: Space,
+    pub now: Timestamp,
+    pub subject: SubjectKey,
+    pub bucket: BucketKey,
+    pub channel: Channel,
+    pub address: Sealed,
+    pub client: Option<Sealed>,
+    pub network: Option<[u8; 16]>,
+    pub purpose: String,
+    pub approves: Option<Digest32>,
+    pub approves_text: Option<Sealed>,
+    pub metadata: Option<Sealed>,
+    pub create_user: bool,
+    pub deliver: Deliver,
+    pub challenge: ChallengeId,
+    pub message: MessageId,
+    pub event: EventId,
+    pub trail: Trail,
+    pub lease: Lease,
+}
+
+/// A code is on its way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Requested {
+    pub challenge: Challenge,
+    pub at: Timestamp,
+    pub resend_at: Timestamp,
+    pub limit: Allowance,
+    pub quota: Option<Allowance>,
+    /// Handed to the worker of this process, which holds its lease from birth. Not kept with a stored reply.
+    #[serde(skip)]
+    pub message: Option<Message>,
+}
+
+impl Command for RequestOtp {
+    type Outcome = Result<Requested, Error>;
+
+    fn reads(&self) -> Reads {
+        let scope = Scope::Subject(self.space.tenant, self.bucket);
+        let mut wanted = vec![
+            Read::Record(Recipient::key_of(self.space, &self.bucket)),
+            Read::owned::<Challenge>(self.subject.as_bytes().into(), CHALLENGES),
+            Read::Counter(self.requests(Span::Day)),
+            Read::Counter(self.requests(Span::Month)),
+        ];
+        if let Some(count) = self.network_requests() {
+            wanted.extend([Read::Counter(count), Read::Counter(count.before())]);
+        }
+        if self.tenant_limit().is_some() {
+            let count = self.requests(Span::Hour);
+            wanted.extend([Read::Counter(count), Read::Counter(count.before())]);
+        }
+        if !self.create_user {
+            wanted.push(Read::alias::<User>(self.subject.as_bytes()));
+        }
+        Reads { scope, wanted }
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let fresh = Recipient::new(self.space, self.bucket);
+        let mut recipient = seen.one::<Recipient>().cloned().unwrap_or(fresh);
+        let quota = match self.admit(seen, &recipient) {
+            Ok(quota) => quota,
+            Err(refused) => return (Err(refused), Changes::none()),
+        };
+        let repeated = seen.all::<Challenge>().find(|challenge| self.repeats(challenge));
+        let challenge = match repeated {
+            Some(live) => Challenge { sends: live.sends + 1, ..live.clone() },
+            None => self.begin(seen.one::<User>().is_some()),
+        };
+        recipient.sends.push(self.now);
+        let message = self.message_for(&challenge);
+
+        let mut changes = Changes { adds: self.adds(seen), ..Changes::none() };
+        changes.put(self.event(&challenge, repeated.is_some()));
+        if let Some(message) = &message {
+            changes.put(message.clone());
+        }
+        if self.deliver == Deliver::Caller {
+            changes.put(self.trail.line(self.space.tenant, Action::OtpRevealed, challenge.id, json!({})));
+        }
+        let requested = Requested {
+            at: self.now,
+            resend_at: self.resend_at(&recipient),
+            limit: self.recipient_allowance(&recipient),
+            quota: quota.map(|left| Allowance { remaining: left.remaining - 1, ..left }),
+            message: message.filter(|message| message.due.lease.is_some()),
+            challenge: challenge.clone(),
+        };
+        changes.put(recipient);
+        changes.put(challenge);
+        (Ok(requested), changes)
+    }
+}
+
+impl RequestOtp {
+    /// The limits in the order in which they answer; what is left of the quota if all let it through.
+    fn admit(&self, seen: &Snapshot, recipient: &Recipient) -> Result<Option<Allowance>, Error> {
+        let limits = &self.context.tenant.settings.limits;
+        let allowance = self.recipient_allowance(recipient);
+        if let Some(until) = recipient.sends.full_until(limits.per_recipient, self.now) {
+            return Err(Error::RateLimited(self.limited(allowance, until)));
+        }
+        if let Some(until) = self.cooldown_until(recipient).filter(|until| *until > self.now) {
+            return Err(Error::Cooldown(self.limited(allowance, until)));
+        }
+        let network = self.network_requests().map(|count| (count, limits.per_ip));
+        let tenant = self.tenant_limit().map(|limit| (self.requests(Span::Hour), limit));
+        for (count, limit) in [network, tenant].into_iter().flatten() {
+            let sliding = sliding(seen, count);
+            if let Some(until) = sliding.full_until(limit, self.now) {
+                let allowance = Allowance { limit: limit.into(), remaining: 0, reset_at: until };
+                return Err(Error::RateLimited(self.limited(allowance, until)));
+            }
+        }
+        match self.quota(seen) {
+            Some(left) if left.remaining == 0 => Err(Error::QuotaExceeded(self.limited(left, left.reset_at))),
+            quota => Ok(quota),
+        }
+    }
+
+    fn limited(&self, allowance: Allowance, until: Timestamp) -> Limited {
+        Limited { allowance, retry_after: until.secs_after(self.now).max(1) }
+    }
+
+    fn recipient_allowance(&self, recipient: &Recipient) -> Allowance {
+        let limit = self.context.tenant.settings.limits.per_recipient;
+        let remaining = limit.saturating_sub(recipient.sends.count(self.now));
+        let reset_at = recipient.sends.oldest(self.now).unwrap_or(self.now) + HOUR;
+        Allowance { limit: limit.into(), remaining: remaining.into(), reset_at }
+    }
+
+    fn cooldown_until(&self, recipient: &Recipient) -> Option<Timestamp> {
+        let limits = &self.context.tenant.settings.limits;
+        let cooldown = match self.channel {
+            Channel::Email => limits.email_cooldown,
+            Channel::Sms | Channel::Whatsapp => limits.phone_cooldown,
+        };
+        Some(recipient.sends.latest()? + Duration::from_secs(cooldown.into()))
+    }
+
+    /// When the next request would pass, as far as this recipient goes.
+    fn resend_at(&self, recipient: &Recipient) -> Timestamp {
+        let limit = self.context.tenant.settings.limits.per_recipient;
+        let room = recipient.sends.full_until(limit, self.now);
+        let cooled = self.cooldown_until(recipient);
+        room.max(cooled).unwrap_or(self.now).max(self.now)
+    }
+
+    /// What is left of the plan's quota, of the nearer of day and month; `None` where no quota applies.
+    fn quota(&self, seen: &Snapshot) -> Option<Allowance> {
+        let allowance = |(span, limit): (Span, u64)| Allowance {
+            limit,
+            remaining: limit.saturating_sub(seen.counter(&self.requests(span))),
+            reset_at: span.end(self.now),
+        };
+        self.quotas().map(allowance).min_by_key(|allowance| allowance.remaining)
+    }
+
+    fn quotas(&self) -> impl Iterator<Item = (Span, u64)> {
+        let plan = &self.context.plan;
+        let billed = self.space.is_billed();
+        let limits = [(Span::Day, plan.otp_per_day), (Span::Month, plan.otp_per_month)];
+        limits.into_iter().filter_map(move |(span, limit)| Some((span, limit.filter(|_| billed)?)))
+    }
+
+    fn tenant_limit(&self) -> Option<u32> {
+        self.context.tenant.settings.limits.per_tenant
+    }
+
+    fn requests(&self, span: Span) -> CounterKey {
+        CounterKey::at(self.space, Counter::OtpRequests, span, self.now)
+    }
+
+    fn network_requests(&self) -> Option<CounterKey> {
+        Some(CounterKey::at(self.space, Counter::RequestsFrom(self.network?), Span::Hour, self.now))
+    }
+
+    /// The counts, each guarded by its limit, so that no interleaving passes one.
+    fn adds(&self, seen: &Snapshot) -> Vec<Add> {
+        let limits = &self.context.tenant.settings.limits;
+        let ceiling = |count, limit| sliding(seen, count).ceiling(limit, self.now);
+        let mut adds = Vec::with_capacity(4);
+        let hour = self.requests(Span::Hour);
+        adds.push(Add { counter: hour, by: 1, at_most: self.tenant_limit().map(|limit| ceiling(hour, limit)) });
+        for span in [Span::Day, Span::Month] {
+            let at_most = self.quotas().find(|(of, _)| *of == span).map(|(_, limit)| limit);
+            adds.push(Add { counter: self.requests(span), by: 1, at_most });
+        }
+        if let Some(count) = self.network_requests() {
+            adds.push(Add { counter: count, by: 1, at_most: Some(ceiling(count, limits.per_ip)) });
+        }
+        adds
+    }
+
+    fn repeats(&self, challenge: &Challenge) -> bool {
+        let same = challenge.purpose == self.purpose
+            && challenge.context == self.approves
+            && challenge.channel == self.channel
+            && !challenge.decoy;
+        same && challenge.can_resend(self.now)
+    }
+
+    fn begin(&self, user_exists: bool) -> Challenge {
+        let passcode = &self.context.tenant.settings.passcode;
+        Challenge {
+            id: self.challenge,
+            space: self.space,
+            subject: self.subject,
+            bucket: self.bucket,
+            purpose: self.purpose.clone(),
+            context: self.approves,
+            channel: self.channel,
+            kid: self.context.keys.newest(),
+            format: passcode.format,
+            attempts: passcode.attempts,
+            created_at: self.now,
+            expires_at: self.now + Duration::from_secs(passcode.ttl.into()),
+            sends: 1,
+            wrong_bound: 0,
+            wrong_unbound: 0,
+            decoy: !self.create_user && !user_exists,
+            state: ChallengeState::Live { address: self.address.clone() },
+        }
+    }
+
+    /// The message, leased to this process from birth: its worker gets it in memory, and if the process dies, the lease
+    /// ends and another claims it.
+    fn message_for(&self, challenge: &Challenge) -> Option<Message> {
+        if self.deliver == Deliver::Caller || challenge.decoy {
+            return None;
+        }
+        let (state, due) = match self.space.mode {
+            Mode::Live => (MessageState::Queued, Due { at: Some(self.lease.until), lease: Some(self.lease.id) }),
+            Mode::Test => (MessageState::Held, Due::default()),
+        };
+        Some(Message {
+            id: self.message,
+            space: self.space,
+            challenge: challenge.id,
+            subject: self.subject,
+            channel: self.channel,
+            address: self.address.clone(),
+            client: self.client.clone(),
+            purpose: challenge.purpose.clone(),
+            context: challenge.context,
+            context_text: self.approves_text.clone(),
+            kid: challenge.kid,
+            format: challenge.format,
+            code_expires_at: challenge.expires_at,
+            created_at: self.now,
+            tries: 0,
+            last_error: None,
+            state,
+            due,
+        })
+    }
+
+    fn event(&self, challenge: &Challenge, repeated: bool) -> crate::event::Event {
+        let person = Person {
+            subject: self.subject,
+            user: None,
+            address: Some(self.address.clone()),
+            client: self.client.clone(),
+        };
+        let source = EventSource { space: self.space, at: self.now, person: Some(&person) };
+        let data = json!({
+            "challengeId": challenge.id,
+            "purpose": challenge.purpose,
+            "channel": challenge.channel,
+            "repeated": repeated,
+            "sealedMetadata": self.metadata,
+        });
+        source.event(self.event, EventKind::OtpRequested, data)
+    }
+}
+
+pub(super) fn sliding(seen: &Snapshot, count: CounterKey) -> SlidingCount {
+    SlidingCount { previous: seen.counter(&count.before()), current: seen.counter(&count) }
+}

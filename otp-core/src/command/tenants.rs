@@ -1,0 +1,156 @@
+//! Tenants are created and changed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{EventSource, Trail};
+use crate::access::OriginPattern;
+use crate::api_key::ApiKey;
+use crate::audit::Action;
+use crate::error::Error;
+use crate::event::EventKind;
+use crate::id::{EventId, TenantId};
+use crate::secret::Sealed;
+use crate::signing::StoredSigningKey;
+use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
+use crate::tenant::{Mode, Space, Tenant, TenantStatus};
+
+/// A tenant comes with the key that signs its tokens and one live secret key.
+pub(crate) struct CreateTenant {
+    pub tenant: Tenant,
+    pub signing_key: StoredSigningKey,
+    pub api_key: ApiKey,
+    pub secrets: NewSecrets,
+    pub trail: Trail,
+}
+
+/// What is shown once; only ever stored sealed, in a kept reply.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct NewSecrets {
+    pub api_key: String,
+    pub webhook_secret: String,
+}
+
+impl Command for CreateTenant {
+    type Outcome = Result<(Tenant, ApiKey, NewSecrets), Error>;
+
+    fn reads(&self) -> Reads {
+        Reads { scope: Scope::Tenant(self.tenant.id), wanted: Vec::new() }
+    }
+
+    fn decide(&self, _seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let mut changes = Changes::none();
+        let data = json!({"plan": self.tenant.plan, "keyId": self.api_key.id});
+        changes.put(self.trail.line(self.tenant.id, Action::TenantCreated, self.tenant.id, data));
+        changes.create(self.tenant.clone());
+        changes.create(self.signing_key.clone());
+        changes.create(self.api_key.clone());
+        (Ok((self.tenant.clone(), self.api_key.clone(), self.secrets.clone())), changes)
+    }
+}
+
+/// What is to change of a tenant; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TenantChange {
+    pub name: Option<String>,
+    pub email: Option<Sealed>,
+    pub company_name: Option<Option<String>>,
+    pub plan: Option<String>,
+    pub webhook_url: Option<Option<String>>,
+    pub allowed_origins: Option<Vec<OriginPattern>>,
+    pub settings: Option<crate::tenant::Settings>,
+    pub status: Option<StatusChange>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StatusChange {
+    pub status: TenantStatus,
+    pub reason: Option<String>,
+}
+
+/// Changes a tenant; the outcome is what it was and what it is.
+pub(crate) struct ChangeTenant {
+    pub tenant: TenantId,
+    pub change: TenantChange,
+    pub event: EventId,
+    pub trail: Trail,
+}
+
+impl Command for ChangeTenant {
+    type Outcome = Result<(Tenant, Tenant), Error>;
+
+    fn reads(&self) -> Reads {
+        let key = Key::new::<Tenant>(self.tenant, self.tenant.as_bytes());
+        Reads { scope: Scope::Tenant(self.tenant), wanted: vec![Read::Record(key)] }
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let Some(before) = seen.one::<Tenant>() else { return (Err(Error::NotFound("customer")), Changes::none()) };
+        let mut after = before.clone();
+        let mut changes = Changes::of_configuration();
+        let changed = self.apply(&mut after);
+        if !changed.is_empty() {
+            let line = self.trail.line(self.tenant, Action::TenantChanged, self.tenant, json!({"changed": changed}));
+            changes.put(line);
+        }
+        if let Some(wanted) = &self.change.status {
+            if let Err(refused) = self.move_to(wanted, &mut after, &mut changes) {
+                return (Err(refused), Changes::none());
+            }
+        }
+        changes.put(after.clone());
+        (Ok((before.clone(), after)), changes)
+    }
+}
+
+impl ChangeTenant {
+    /// Applies what is named and tells which fields that were.
+    fn apply(&self, tenant: &mut Tenant) -> Vec<&'static str> {
+        let change = self.change.clone();
+        let mut changed = Vec::new();
+        let mut note = |field: &'static str, is_named: bool| changed.extend(is_named.then_some(field));
+        note("name", change.name.is_some());
+        note("email", change.email.is_some());
+        note("companyName", change.company_name.is_some());
+        note("plan", change.plan.is_some());
+        note("webhookUrl", change.webhook_url.is_some());
+        note("allowedOrigins", change.allowed_origins.is_some());
+        note("settings", change.settings.is_some());
+        set(&mut tenant.name, change.name);
+        set(&mut tenant.email, change.email);
+        set(&mut tenant.company_name, change.company_name);
+        set(&mut tenant.plan, change.plan);
+        set(&mut tenant.webhook_url, change.webhook_url);
+        set(&mut tenant.settings, change.settings);
+        set(&mut tenant.settings.allowed_origins, change.allowed_origins);
+        changed
+    }
+
+    fn move_to(&self, wanted: &StatusChange, tenant: &mut Tenant, changes: &mut Changes) -> Result<(), Error> {
+        let from = tenant.status;
+        if from == TenantStatus::Cancelled && wanted.status != TenantStatus::Cancelled {
+            return Err(Error::Conflict("a cancelled customer stays cancelled"));
+        }
+        if wanted.status == TenantStatus::Pending && from != TenantStatus::Pending {
+            return Err(Error::Conflict("a customer does not become pending again"));
+        }
+        if from == wanted.status {
+            return Ok(());
+        }
+        tenant.status = wanted.status;
+        tenant.status_changed_at = self.trail.at;
+        tenant.status_reason = wanted.reason.clone();
+        let data = json!({"oldStatus": from, "newStatus": wanted.status, "reason": wanted.reason});
+        let space = Space { tenant: self.tenant, mode: Mode::Live };
+        let source = EventSource { space, at: self.trail.at, person: None };
+        changes.put(source.event(self.event, EventKind::CustomerStatusChanged, data.clone()));
+        changes.put(self.trail.line(self.tenant, Action::StatusChanged, self.tenant, data));
+        Ok(())
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}

@@ -1,0 +1,281 @@
+//! Somebody says a code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::EventSource;
+use super::request_otp::sliding;
+use crate::challenge::{Binding, Challenge, Verdict};
+use crate::clock::Timestamp;
+use crate::error::{Error, Limited};
+use crate::event::{EventKind, Person};
+use crate::id::{ChallengeId, EventId, SessionId, UserId};
+use crate::limit::{Allowance, Recipient};
+use crate::passcode::TypedCode;
+use crate::secret::{Digest32, Sealed};
+use crate::service::TenantContext;
+use crate::session::{RefreshToken, Session, SessionState};
+use crate::store::{Add, Changes, Command, Key, Read, Reads, Scope, Snapshot};
+use crate::subject::{BucketKey, SubjectKey};
+use crate::tenant::Space;
+use crate::usage::{Counter, CounterKey, Span};
+use crate::user::User;
+
+const CHALLENGES: usize = 64;
+
+/// What a right code is exchanged for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// A session with its tokens.
+    #[default]
+    Session,
+    /// A signed proof and no session.
+    Proof,
+}
+
+pub(crate) struct VerifyOtp {
+    pub context: Arc<TenantContext>,
+    pub space: Space,
+    pub now: Timestamp,
+    pub subject: SubjectKey,
+    pub bucket: BucketKey,
+    pub challenge: Option<ChallengeId>,
+    pub purpose: String,
+    pub approves: Option<Digest32>,
+    pub typed: TypedCode,
+    pub wanted: Wanted,
+    pub client: Option<Sealed>,
+    pub network: Option<[u8; 16]>,
+    pub user: UserId,
+    pub session: SessionId,
+    pub refresh: RefreshToken,
+    pub events: [EventId; 3],
+}
+
+/// A code was right.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verified {
+    pub user: User,
+    pub is_new: bool,
+    pub challenge: ChallengeId,
+    pub session: Option<Session>,
+    /// The written refresh token; only ever stored sealed, in a kept reply.
+    pub refresh: Option<String>,
+    pub at: Timestamp,
+}
+
+impl Command for VerifyOtp {
+    type Outcome = Result<Verified, Error>;
+
+    fn reads(&self) -> Reads {
+        let challenge = match self.challenge {
+            Some(id) => Read::Record(Key::new::<Challenge>(self.space.tenant, id.as_bytes())),
+            None => Read::owned::<Challenge>(self.subject.as_bytes().into(), CHALLENGES),
+        };
+        let mut wanted = vec![
+            challenge,
+            Read::Record(Recipient::key_of(self.space, &self.bucket)),
+            Read::alias::<User>(self.subject.as_bytes()),
+            Read::Counter(self.users()),
+        ];
+        if let Some(count) = self.network_guesses() {
+            wanted.extend([Read::Counter(count), Read::Counter(count.before())]);
+        }
+        Reads { scope: Scope::Subject(self.space.tenant, self.bucket), wanted }
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let Some(found) = self.challenge(seen) else { return (Err(Error::OtpNotFound), Changes::none()) };
+        if let Err(refused) = self.admit(seen, found) {
+            return (Err(refused), Changes::none());
+        }
+        let mut challenge = found.clone();
+        let right = |challenge: &Challenge| {
+            challenge.derivation(self.approves.as_ref()).accepts(&self.context.keys, &self.typed)
+        };
+        match challenge.guess(self.binding(), self.now, right) {
+            Verdict::Accepted(address) => self.accepted(seen, challenge, address),
+            Verdict::Wrong { remaining } => self.wrong(seen, challenge, remaining),
+            Verdict::Exhausted => (Err(Error::OtpAttemptsExceeded), Changes::none()),
+            Verdict::Expired => (Err(Error::OtpExpired), Changes::none()),
+            Verdict::Used => (Err(Error::OtpNotFound), Changes::none()),
+        }
+    }
+}
+
+impl VerifyOtp {
+    fn binding(&self) -> Binding {
+        if self.challenge.is_some() { Binding::Bound } else { Binding::Unbound }
+    }
+
+    /// The challenge the guess is for: the one named, or the newest of the address.
+    fn challenge<'a>(&self, seen: &'a Snapshot) -> Option<&'a Challenge> {
+        let fits = |challenge: &&Challenge| {
+            challenge.space == self.space && challenge.subject == self.subject && challenge.purpose == self.purpose
+        };
+        seen.all::<Challenge>().filter(fits).max_by_key(|challenge| challenge.created_at)
+    }
+
+    /// Limits over many codes; a guess they refuse is not judged and not counted.
+    fn admit(&self, seen: &Snapshot, challenge: &Challenge) -> Result<(), Error> {
+        if !challenge.format.admits(&self.typed) {
+            let wanted = format!("this code has {}", challenge.format.description());
+            return Err(Error::invalid("invalid_otp_format", "otp", wanted));
+        }
+        if !challenge.is_open(self.binding(), self.now) {
+            return Ok(());
+        }
+        let limits = &self.context.tenant.settings.limits;
+        let log = seen.one::<Recipient>().map(|recipient| &recipient.wrong_guesses);
+        if let Some(until) = log.and_then(|log| log.full_until(limits.guesses_per_recipient, self.now)) {
+            return Err(self.limited(limits.guesses_per_recipient, until));
+        }
+        let full = self.network_guesses().and_then(|count| {
+            sliding(seen, count).full_until(limits.guesses_per_ip, self.now)
+        });
+        match full {
+            Some(until) => Err(self.limited(limits.guesses_per_ip, until)),
+            None => Ok(()),
+        }
+    }
+
+    fn limited(&self, limit: u32, until: Timestamp) -> Error {
+        let allowance = Allowance { limit: limit.into(), remaining: 0, reset_at: until };
+        Error::RateLimited(Limited { allowance, retry_after: until.secs_after(self.now).max(1) })
+    }
+
+    fn wrong(&self, seen: &Snapshot, challenge: Challenge, remaining: u8) -> (Result<Verified, Error>, Changes) {
+        let fresh = Recipient::new(self.space, self.bucket);
+        let mut recipient = seen.one::<Recipient>().cloned().unwrap_or(fresh);
+        recipient.wrong_guesses.push(self.now);
+        let mut changes = Changes { adds: self.usage(Counter::FailedAttempts), ..Changes::none() };
+        if let Some(counter) = self.network_guesses() {
+            let limit = self.context.tenant.settings.limits.guesses_per_ip;
+            let ceiling = sliding(seen, counter).ceiling(limit, self.now);
+            changes.adds.push(Add { counter, by: 1, at_most: Some(ceiling) });
+        }
+        let person = Person {
+            subject: self.subject,
+            user: seen.one::<User>().map(|user| user.id),
+            address: None,
+            client: self.client.clone(),
+        };
+        let data = json!({"challengeId": challenge.id, "remainingAttempts": remaining});
+        changes.put(self.source(&person).event(self.events[0], EventKind::OtpFailed, data));
+        changes.put(recipient);
+        changes.put(challenge);
+        (Err(Error::OtpInvalid { remaining }), changes)
+    }
+
+    fn accepted(
+        &self,
+        seen: &Snapshot,
+        challenge: Challenge,
+        address: Sealed,
+    ) -> (Result<Verified, Error>, Changes) {
+        let known = seen.one::<User>();
+        let mut changes = Changes { adds: self.usage(Counter::SuccessfulLogins), ..Changes::none() };
+        if known.is_none() {
+            let at_most = self.context.plan.users.filter(|_| self.space.is_billed());
+            if at_most.is_some_and(|limit| seen.counter(&self.users()) >= limit) {
+                return (Err(Error::PlanLimit("more users")), Changes::none());
+            }
+            changes.adds.push(Add { counter: self.users(), by: 1, at_most });
+        }
+        let user = match known {
+            Some(user) => User { last_login_at: self.now, ..user.clone() },
+            None => self.new_user(&challenge, address),
+        };
+        let session = (self.wanted == Wanted::Session).then(|| self.new_session(&user));
+        self.tell(&mut changes, &user, &challenge, known.is_none(), session.as_ref());
+        if let Some(session) = &session {
+            changes.put(session.clone());
+        }
+        let verified = Verified {
+            user: user.clone(),
+            is_new: known.is_none(),
+            challenge: challenge.id,
+            refresh: session.as_ref().map(|_| self.refresh.expose().expose().to_owned()),
+            session,
+            at: self.now,
+        };
+        changes.put(user);
+        changes.put(challenge);
+        (Ok(verified), changes)
+    }
+
+    fn new_user(&self, challenge: &Challenge, address: Sealed) -> User {
+        User {
+            id: self.user,
+            space: self.space,
+            subject: self.subject,
+            bucket: self.bucket,
+            channel: challenge.channel,
+            address,
+            created_at: self.now,
+            last_login_at: self.now,
+        }
+    }
+
+    fn new_session(&self, user: &User) -> Session {
+        let tokens = &self.context.tenant.settings.tokens;
+        let after = |seconds: u32| self.now + Duration::from_secs(seconds.into());
+        Session {
+            id: self.session,
+            space: self.space,
+            user: user.id,
+            subject: self.subject,
+            bucket: self.bucket,
+            channel: user.channel,
+            address: user.address.clone(),
+            client: self.client.clone(),
+            created_at: self.now,
+            refreshed_at: self.now,
+            idle_at: after(tokens.idle_ttl).min(after(tokens.session_ttl)),
+            expires_at: after(tokens.session_ttl),
+            refresh: self.refresh.digest(),
+            generation: 1,
+            valid_from: 1,
+            state: SessionState::Open,
+        }
+    }
+
+    fn tell(&self, changes: &mut Changes, user: &User, challenge: &Challenge, is_new: bool, session: Option<&Session>) {
+        let person = Person {
+            subject: self.subject,
+            user: Some(user.id),
+            address: Some(user.address.clone()),
+            client: self.client.clone(),
+        };
+        let source = self.source(&person);
+        let verified = json!({"challengeId": challenge.id, "purpose": challenge.purpose});
+        changes.put(source.event(self.events[0], EventKind::OtpVerified, verified));
+        if is_new {
+            changes.put(source.event(self.events[1], EventKind::UserCreated, json!({})));
+        }
+        if let Some(session) = session {
+            let data = json!({"sessionId": session.id, "isNewUser": is_new});
+            changes.put(source.event(self.events[2], EventKind::UserLoggedIn, data));
+        }
+    }
+
+    fn source<'a>(&self, person: &'a Person) -> EventSource<'a> {
+        EventSource { space: self.space, at: self.now, person: Some(person) }
+    }
+
+    fn usage(&self, outcome: Counter) -> Vec<Add> {
+        let hourly = |counter| Add::one(CounterKey::at(self.space, counter, Span::Hour, self.now));
+        vec![hourly(Counter::OtpVerifications), hourly(outcome)]
+    }
+
+    fn users(&self) -> CounterKey {
+        CounterKey::at(self.space, Counter::Users, Span::Ever, self.now)
+    }
+
+    fn network_guesses(&self) -> Option<CounterKey> {
+        Some(CounterKey::at(self.space, Counter::GuessesFrom(self.network?), Span::Hour, self.now))
+    }
+}

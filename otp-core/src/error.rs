@@ -1,0 +1,154 @@
+//! What the engine answers when it does not do what was asked.
+
+use crate::limit::Allowance;
+use crate::secret::CannotOpen;
+use crate::store::StoreError;
+use crate::tenant::TenantStatus;
+
+/// A field of a request breaks its rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct InvalidField {
+    /// Stable name of the mistake, such as `invalid_email`.
+    pub code: &'static str,
+    /// Which field, as the wire calls it.
+    pub field: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// A limit that a request ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// The limit.
+    pub allowance: Allowance,
+    /// Seconds to wait.
+    pub retry_after: u64,
+}
+
+/// Why something was not done. [`code`](Error::code) is stable; the texts may be worded better at any time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A field breaks its rule.
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// No code is open for this address or challenge.
+    #[error("no code is open for this address; request a new one")]
+    OtpNotFound,
+    /// The code is wrong.
+    #[error("the code is wrong")]
+    OtpInvalid {
+        /// Guesses left.
+        remaining: u8,
+    },
+    /// The code has expired.
+    #[error("the code has expired; request a new one")]
+    OtpExpired,
+    /// All guesses are spent.
+    #[error("too many wrong codes; request a new one")]
+    OtpAttemptsExceeded,
+    /// A rate limit: abuse.
+    #[error("too many requests; try again in {} seconds", .0.retry_after)]
+    RateLimited(Limited),
+    /// Too soon after the last message to the same recipient.
+    #[error("a code was just sent; the next can be sent in {} seconds", .0.retry_after)]
+    Cooldown(Limited),
+    /// The plan's quota of the day or month.
+    #[error("the plan's quota is used up; it is renewed in {} seconds", .0.retry_after)]
+    QuotaExceeded(Limited),
+    /// The plan does not include it.
+    #[error("the plan does not allow {0}")]
+    PlanLimit(&'static str),
+    /// The key opens nothing: unknown, revoked or expired, which are not told apart.
+    #[error("the API key is not valid")]
+    InvalidApiKey,
+    /// The tenant is not active.
+    #[error("the customer is {0}")]
+    TenantNotActive(TenantStatus),
+    /// The key may not be used from this origin.
+    #[error("this origin is not allowed to use the key")]
+    OriginNotAllowed,
+    /// The key may not be used from this address.
+    #[error("this IP address is not allowed to use the key")]
+    IpNotAllowed,
+    /// The key lacks a permission.
+    #[error("the key needs the scope {0}")]
+    ScopeRequired(&'static str),
+    /// The access token opens nothing: forged, expired, or its session is over.
+    #[error("the token is not valid or its session is over")]
+    InvalidToken,
+    /// The refresh token opens nothing.
+    #[error("the refresh token is not valid or its session is over")]
+    InvalidRefreshToken,
+    /// The refresh token was used before: its session has been ended.
+    #[error("the refresh token was used before; its session has been ended")]
+    RefreshTokenReused,
+    /// What was named does not exist, or is not the caller's.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyConflict,
+    /// The change contradicts the present state.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The store did not do its part; nothing may be handed out.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored secret does not open.
+    #[error(transparent)]
+    CannotOpen(#[from] CannotOpen),
+    /// A mistake of ours.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// A field error.
+    pub fn invalid(code: &'static str, field: &'static str, message: impl ToString) -> Self {
+        Error::Invalid(InvalidField { code, field, message: message.to_string() })
+    }
+
+    /// The stable, machine-readable name.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Invalid(invalid) => invalid.code,
+            Error::OtpNotFound => "otp_not_found",
+            Error::OtpInvalid { .. } => "otp_invalid",
+            Error::OtpExpired => "otp_expired",
+            Error::OtpAttemptsExceeded => "otp_attempts_exceeded",
+            Error::RateLimited(_) => "rate_limit_exceeded",
+            Error::Cooldown(_) => "cooldown",
+            Error::QuotaExceeded(_) => "quota_exceeded",
+            Error::PlanLimit(_) => "plan_limit",
+            Error::InvalidApiKey => "invalid_api_key",
+            Error::TenantNotActive(TenantStatus::Suspended) => "customer_suspended",
+            Error::TenantNotActive(TenantStatus::Cancelled) => "customer_cancelled",
+            Error::TenantNotActive(_) => "customer_pending",
+            Error::OriginNotAllowed => "origin_not_allowed",
+            Error::IpNotAllowed => "ip_not_allowed",
+            Error::ScopeRequired(_) => "scope_required",
+            Error::InvalidToken => "invalid_token",
+            Error::InvalidRefreshToken => "invalid_refresh_token",
+            Error::RefreshTokenReused => "refresh_token_reused",
+            Error::NotFound(_) => "not_found",
+            Error::IdempotencyConflict => "idempotency_conflict",
+            Error::Conflict(_) => "conflict",
+            Error::Store(StoreError::Busy) => "busy",
+            Error::Store(_) => "store_unavailable",
+            Error::CannotOpen(_) | Error::Internal(_) => "internal_error",
+        }
+    }
+
+    /// Seconds to wait before the same request can succeed, where waiting helps.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Error::RateLimited(limited) | Error::Cooldown(limited) | Error::QuotaExceeded(limited) => {
+                Some(limited.retry_after)
+            }
+            Error::Store(StoreError::Busy | StoreError::Unavailable(_)) => Some(1),
+            _ => None,
+        }
+    }
+}

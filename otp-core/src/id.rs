@@ -1,0 +1,173 @@
+//! Identifiers: 16 bytes inside, a prefix and 22 base58 characters outside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::Timestamp;
+use crate::random::Random;
+
+const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+/// `58^22 > 2^128`, so every id has the same length and text sorts as the bytes do.
+const LENGTH: usize = 22;
+const CHUNK: u128 = 58u128.pow(10);
+
+/// The text is no identifier of the wanted kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an identifier of this kind")]
+pub struct InvalidId;
+
+fn encode(id: u128, out: &mut [u8; LENGTH]) {
+    // Three 64-bit chunks, because 128-bit division is ten times dearer than 64-bit.
+    let chunks = [(id / CHUNK / CHUNK) as u64, (id / CHUNK % CHUNK) as u64, (id % CHUNK) as u64];
+    for (mut chunk, range) in chunks.into_iter().zip([0..2, 2..12, 12..22]) {
+        for slot in out[range].iter_mut().rev() {
+            *slot = ALPHABET[(chunk % 58) as usize];
+            chunk /= 58;
+        }
+    }
+}
+
+fn decode(text: &str) -> Result<u128, InvalidId> {
+    if text.len() != LENGTH {
+        return Err(InvalidId);
+    }
+    text.bytes().try_fold(0u128, |id, byte| {
+        let digit = ALPHABET.iter().position(|&known| known == byte).ok_or(InvalidId)?;
+        id.checked_mul(58).and_then(|id| id.checked_add(digit as u128)).ok_or(InvalidId)
+    })
+}
+
+/// 48 bits of milliseconds, then 80 random bits: sorted by time, never a secret.
+pub(crate) fn by_time(now: Timestamp, random: &dyn Random) -> [u8; 16] {
+    let mut id: [u8; 16] = random.bytes();
+    id[..6].copy_from_slice(&now.as_millis().to_be_bytes()[2..]);
+    id
+}
+
+macro_rules! ids {
+    ($($(#[$meta:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// What the text form begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The identifier with these bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 16 bytes that stores keep.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut text = [0; LENGTH];
+                encode(u128::from_be_bytes(self.0), &mut text);
+                f.write_str($prefix)?;
+                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let id = text.strip_prefix($prefix).ok_or(InvalidId).and_then(decode)?;
+                Ok(Self(id.to_be_bytes()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A tenant; the wire calls it a customer.
+    TenantId = "cust_";
+    /// A user: a subject that has verified once.
+    UserId = "user_";
+    /// An API key (its public name, not the key).
+    KeyId = "key_";
+    /// A session.
+    SessionId = "sess_";
+    /// A challenge: 128 random bits, because whoever holds it has guesses of their own.
+    ChallengeId = "otp_";
+    /// A message to an end user.
+    MessageId = "msg_";
+    /// An event in the outbox.
+    EventId = "evt_";
+    /// An audit record.
+    AuditId = "aud_";
+    /// A key that signs a tenant's tokens.
+    SigningKeyId = "skey_";
+}
+
+macro_rules! new_by_time {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// A fresh identifier that sorts behind those made before.
+            pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+                Self(by_time(now, random))
+            }
+        }
+    )*};
+}
+
+new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId SigningKeyId }
+
+impl ChallengeId {
+    /// A fresh, unguessable identifier.
+    pub fn new(random: &dyn Random) -> Self {
+        Self(random.bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_bytes_are_one_to_one_and_sort_alike() {
+        let mut previous = String::new();
+        for id in [0, 1, 57, 58, u64::MAX as u128, CHUNK - 1, CHUNK, CHUNK * CHUNK, u128::MAX - 1, u128::MAX] {
+            let id = TenantId::from_bytes(id.to_be_bytes());
+            let text = id.to_string();
+            assert_eq!(text.parse(), Ok(id));
+            assert!(text > previous, "{text} sorts behind {previous}");
+            previous = text;
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        let beyond = format!("cust_{}", "z".repeat(22));
+        for text in ["", "cust_", "user_1111111111111111111111", "cust_111111111111111111111", "cust_1111111111111111111110", &beyond] {
+            assert_eq!(text.parse::<TenantId>(), Err(InvalidId), "{text}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Messages to end users: [`Mailer`], what it is handed, and the record of it in the queue.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::{ChallengeId, MessageId, TenantId};
+use crate::passcode::{Derivation, PasscodeFormat};
+use crate::secret::{Digest32, Sealed, Secret};
+use crate::store::{Due, Key, Kind, Stored};
+use crate::subject::SubjectKey;
+use crate::tenant::Space;
+
+/// The way a message travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// E-mail.
+    Email,
+    /// Text message.
+    Sms,
+    /// WhatsApp.
+    Whatsapp,
+}
+
+impl Channel {
+    /// The name the wire uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Channel::Email => "email",
+            Channel::Sms => "sms",
+            Channel::Whatsapp => "whatsapp",
+        }
+    }
+}
+
+/// A rendered message, ready to leave. `Debug` shows neither the text nor the address.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// The message; the same on every retry, so providers can tell a repeat.
+    pub id: MessageId,
+    /// Whose message it is.
+    pub tenant: TenantId,
+    /// How it travels.
+    pub channel: Channel,
+    /// Address or E.164 number of the recipient.
+    pub to: String,
+    /// The name shown as sender where the tenant set one; the address is the mailer's.
+    pub from_name: Option<String>,
+    /// Subject line, without line breaks.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// HTML, for e-mail.
+    pub html: Option<String>,
+    /// The code that the message carries.
+    pub code: Secret,
+    /// When the code dies; a try after that is pointless.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing").field("id", &self.id).field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
+/// A provider took the message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The provider's own id of the message.
+    pub provider_id: Option<String>,
+}
+
+/// A provider did not take the message. The reason is kept and shown to the tenant: it must name no code and no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It may take it later: refused for now, or could not be reached.
+    #[error("temporary: {reason}")]
+    Temporary {
+        /// What the provider said.
+        reason: String,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// It will never take this message.
+    #[error("permanent: {reason}")]
+    Permanent {
+        /// What the provider said.
+        reason: String,
+    },
+}
+
+/// Sends messages. One small trait for every channel; a retry of the same message has the same id.
+///
+/// ```
+/// use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
+///
+/// struct Stdout;
+///
+/// #[async_trait::async_trait]
+/// impl Mailer for Stdout {
+///     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
+///         println!("to {}: {}", message.to, message.subject);
+///         Ok(Receipt::default())
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Mailer: Send + Sync + 'static {
+    /// Hands the message over; `Ok` means that the provider has accepted responsibility for it.
+    ///
+    /// # Errors
+    /// [`SendError::Temporary`] to be tried again, [`SendError::Permanent`] never.
+    async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError>;
+}
+
+#[async_trait]
+impl<M: Mailer + ?Sized> Mailer for std::sync::Arc<M> {
+    async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
+        (**self).send(message).await
+    }
+}
+
+/// How a message in the queue stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum MessageState {
+    /// Waits to be sent, for the first time or again.
+    Queued,
+    /// A provider took it.
+    Sent {
+        /// When.
+        at: Timestamp,
+        /// The provider's id of it.
+        provider_id: Option<String>,
+    },
+    /// No provider will ever take it.
+    Failed {
+        /// When that was known.
+        at: Timestamp,
+        /// What the provider said.
+        reason: String,
+    },
+    /// Its code died before a provider took it.
+    Expired {
+        /// When that was noticed.
+        at: Timestamp,
+    },
+    /// Of test mode: shown to the tenant, never sent.
+    Held,
+}
+
+/// A message in the queue. It holds no code: the worker derives it from the same inputs as the challenge did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// Identifier, the same for every try.
+    pub id: MessageId,
+    /// Tenant and mode.
+    pub space: Space,
+    /// The challenge whose code it carries.
+    pub challenge: ChallengeId,
+    /// Whose address it goes to, and what `address`, `client` and `context_text` are sealed for.
+    pub subject: SubjectKey,
+    /// How it travels.
+    pub channel: Channel,
+    /// Where to, sealed.
+    pub address: Sealed,
+    /// Who asked, sealed.
+    pub client: Option<Sealed>,
+    /// What the code is for.
+    pub purpose: String,
+    /// Digest of what is being approved.
+    pub context: Option<Digest32>,
+    /// What is being approved, sealed.
+    pub context_text: Option<Sealed>,
+    /// Which master key the code is derived with.
+    pub kid: u8,
+    /// Alphabet and length of the code.
+    pub format: PasscodeFormat,
+    /// When the code dies.
+    pub code_expires_at: Timestamp,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// Tries so far.
+    pub tries: u32,
+    /// What the provider said last.
+    pub last_error: Option<String>,
+    /// How it stands.
+    pub state: MessageState,
+    /// When it is due and who works on it; kept beside the body, because claiming changes nothing else.
+    #[serde(skip)]
+    pub due: Due,
+}
+
+/// How long messages are kept for the tenant to look at.
+const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
+
+impl Message {
+    /// What the code is derived from.
+    pub fn derivation(&self) -> Derivation<'_> {
+        Derivation {
+            space: self.space,
+            challenge: self.challenge,
+            kid: self.kid,
+            purpose: &self.purpose,
+            subject: &self.subject,
+            context: self.context.as_ref(),
+            format: self.format,
+        }
+    }
+}
+
+impl Stored for Message {
+    const KIND: Kind = Kind::Message;
+
+    fn key(&self) -> Key {
+        Key::new::<Self>(self.space.tenant, self.id.as_bytes())
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.created_at + KEPT_FOR)
+    }
+
+    fn due(&self) -> Option<&Due> {
+        Some(&self.due)
+    }
+
+    fn due_mut(&mut self) -> Option<&mut Due> {
+        Some(&mut self.due)
+    }
+}

@@ -1,0 +1,106 @@
+//! Putting a service together.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::context::Caches;
+use super::{Inner, Service};
+use crate::clock::{Clock, SystemClock};
+use crate::message::{Mailer, Outgoing, Receipt, SendError};
+use crate::plan::Plans;
+use crate::random::{Random, SystemRandom};
+use crate::secret::KeyRing;
+use crate::store::Store;
+
+/// Collects the parts of a [`Service`]. Only store and key ring are needed; without a mailer nothing can be sent.
+pub struct Builder {
+    store: Arc<dyn Store>,
+    ring: KeyRing,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    mailer: Arc<dyn Mailer>,
+    on_queued: Box<dyn Fn() + Send + Sync>,
+    plans: Plans,
+    issuer: String,
+}
+
+impl Builder {
+    pub(super) fn new(store: Arc<dyn Store>, ring: KeyRing) -> Self {
+        Self {
+            store,
+            ring,
+            clock: Arc::new(SystemClock::default()),
+            random: Arc::new(SystemRandom),
+            mailer: Arc::new(NoMailer),
+            on_queued: Box::new(|| {}),
+            plans: Plans::builtin(),
+            issuer: "http://127.0.0.1:8080".to_owned(),
+        }
+    }
+
+    /// Sends the messages.
+    pub fn mailer(mut self, mailer: impl Mailer) -> Self {
+        self.mailer = Arc::new(mailer);
+        self
+    }
+
+    /// Tells the time; the system's clock if not set.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Gives randomness; the system's if not set.
+    pub fn random(mut self, random: impl Random) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Is called after every commit that queued a message, to wake whoever calls [`Service::deliver_fresh`].
+    pub fn on_queued(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_queued = Box::new(wake);
+        self
+    }
+
+    /// The plans on offer; the built-in ones if not set.
+    pub fn plans(mut self, plans: Plans) -> Self {
+        self.plans = plans;
+        self
+    }
+
+    /// The public URL that tokens name as their issuer, without a slash at its end.
+    pub fn issuer(mut self, url: impl Into<String>) -> Self {
+        self.issuer = url.into();
+        self
+    }
+
+    /// The service.
+    pub fn build(self) -> Service {
+        let inner = Inner {
+            store: self.store,
+            clock: self.clock,
+            random: self.random,
+            mailer: self.mailer,
+            on_queued: self.on_queued,
+            ring: self.ring,
+            plans: self.plans,
+            issuer: self.issuer,
+            caches: Caches::default(),
+            fresh: Mutex::new(VecDeque::new()),
+            uses: Mutex::new(HashMap::new()),
+        };
+        Service { inner: Arc::new(inner) }
+    }
+}
+
+/// Stands in until a mailer is set, and says so to whoever looks at a failed message.
+struct NoMailer;
+
+#[async_trait]
+impl Mailer for NoMailer {
+    async fn send(&self, _message: &Outgoing) -> Result<Receipt, SendError> {
+        Err(SendError::Permanent { reason: "no mailer is configured".to_owned() })
+    }
+}

@@ -1,0 +1,163 @@
+//! What is known of a tenant while a request runs, and the caches that make knowing it cheap.
+//!
+//! A cached entry is good as long as nothing in the installation's configuration has changed. This process bumps an epoch
+//! after each change it commits; changes by others (a second server, the command line) show in a counter that is read at
+//! most once a second. An entry carries the epoch from *before* its read, so one that raced a change is never trusted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use quick_cache::sync::Cache;
+
+use super::Service;
+use crate::api_key::ApiKey;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::{SigningKeyId, TenantId};
+use crate::plan::Plan;
+use crate::secret::{Digest32, TenantKeys};
+use crate::signing::StoredSigningKey;
+use crate::store::{FromRecord, Key, Read};
+use crate::tenant::Tenant;
+use crate::token::SigningKey;
+use crate::usage::CounterKey;
+
+const ENTRIES: usize = 20_000;
+const POLL_EVERY_MILLIS: i64 = 1_000;
+const SIGNING_KEYS: usize = 50;
+
+/// A tenant with everything a command about it needs.
+pub(crate) struct TenantContext {
+    pub tenant: Tenant,
+    pub plan: Plan,
+    pub keys: TenantKeys,
+    /// The key that signs comes first, then those that only verify.
+    pub signing: Vec<SigningKey>,
+    pub issuer: String,
+}
+
+struct Cached<T> {
+    value: Arc<T>,
+    epoch: u64,
+}
+
+impl<T> Clone for Cached<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), epoch: self.epoch }
+    }
+}
+
+pub(super) struct Caches {
+    api_keys: Cache<Digest32, Cached<ApiKey>>,
+    tenants: Cache<TenantId, Cached<TenantContext>>,
+    /// Derived from the ring and the id alone, so never out of date.
+    tenant_keys: Cache<TenantId, TenantKeys>,
+    signing_keys: Cache<SigningKeyId, SigningKey>,
+    epoch: AtomicU64,
+    polled_at: AtomicI64,
+    configuration: AtomicU64,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self {
+            api_keys: Cache::new(ENTRIES),
+            tenants: Cache::new(ENTRIES),
+            tenant_keys: Cache::new(ENTRIES),
+            signing_keys: Cache::new(ENTRIES),
+            epoch: AtomicU64::new(0),
+            polled_at: AtomicI64::new(i64::MIN),
+            configuration: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
+impl Caches {
+    pub fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn is_poll_due(&self, now: Timestamp) -> bool {
+        let polled_at = self.polled_at.load(Ordering::Relaxed);
+        let is_due = now.as_millis().saturating_sub(polled_at) >= POLL_EVERY_MILLIS || now.as_millis() < polled_at;
+        // One of the callers that find it due does it.
+        is_due && self.polled_at.compare_exchange(polled_at, now.as_millis(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl Service {
+    /// The epoch that entries read from now on belong to.
+    async fn epoch(&self) -> Result<u64, Error> {
+        let caches = &self.inner.caches;
+        if caches.is_poll_due(self.now()) {
+            let seen = self.inner.store.read(vec![Read::Counter(CounterKey::CONFIGURATION)]).await?;
+            let version = seen.counter(&CounterKey::CONFIGURATION);
+            if caches.configuration.swap(version, Ordering::SeqCst) != version {
+                caches.forget();
+            }
+        }
+        Ok(caches.epoch.load(Ordering::SeqCst))
+    }
+
+    pub(super) async fn api_key(&self, digest: Digest32) -> Result<Option<Arc<ApiKey>>, Error> {
+        let epoch = self.epoch().await?;
+        if let Some(cached) = self.inner.caches.api_keys.get(&digest).filter(|cached| cached.epoch == epoch) {
+            return Ok(Some(cached.value));
+        }
+        let seen = self.inner.store.read(vec![Read::alias::<ApiKey>(&digest.0)]).await?;
+        let Some(key) = seen.one::<ApiKey>() else { return Ok(None) };
+        let value = Arc::new(key.clone());
+        self.inner.caches.api_keys.insert(digest, Cached { value: Arc::clone(&value), epoch });
+        Ok(Some(value))
+    }
+
+    pub(crate) async fn tenant_context(&self, tenant: TenantId) -> Result<Option<Arc<TenantContext>>, Error> {
+        let epoch = self.epoch().await?;
+        if let Some(cached) = self.inner.caches.tenants.get(&tenant).filter(|cached| cached.epoch == epoch) {
+            return Ok(Some(cached.value));
+        }
+        let Some(context) = self.load_context(tenant).await? else { return Ok(None) };
+        let value = Arc::new(context);
+        self.inner.caches.tenants.insert(tenant, Cached { value: Arc::clone(&value), epoch });
+        Ok(Some(value))
+    }
+
+    async fn load_context(&self, id: TenantId) -> Result<Option<TenantContext>, Error> {
+        let wanted = vec![
+            Read::Record(Key::new::<Tenant>(id, id.as_bytes())),
+            Read::owned::<StoredSigningKey>(id.as_bytes().into(), SIGNING_KEYS),
+        ];
+        let seen = self.inner.store.read(wanted).await?;
+        let keys = self.tenant_keys(id);
+        let mut signing = Vec::new();
+        for stored in seen.all::<StoredSigningKey>() {
+            let verifies = stored.retired_at.is_none_or(|end| self.now() < end);
+            if verifies {
+                signing.push(self.signing_key(stored, &keys)?);
+            }
+        }
+        let Some(tenant) = seen.records.into_iter().find_map(Tenant::take) else { return Ok(None) };
+        let plans = &self.inner.plans;
+        let plan = plans.named(&tenant.plan).unwrap_or(plans.first()).clone();
+        let issuer = format!("{}/auth/{id}", self.inner.issuer);
+        Ok(Some(TenantContext { tenant, plan, keys, signing, issuer }))
+    }
+
+    pub(super) fn tenant_keys(&self, tenant: TenantId) -> TenantKeys {
+        if let Some(keys) = self.inner.caches.tenant_keys.get(&tenant) {
+            return keys;
+        }
+        let keys = self.inner.ring.tenant(tenant);
+        self.inner.caches.tenant_keys.insert(tenant, keys.clone());
+        keys
+    }
+
+    fn signing_key(&self, stored: &StoredSigningKey, keys: &TenantKeys) -> Result<SigningKey, Error> {
+        if let Some(key) = self.inner.caches.signing_keys.get(&stored.id) {
+            return Ok(key);
+        }
+        let key = stored.open(keys)?;
+        self.inner.caches.signing_keys.insert(stored.id, key.clone());
+        Ok(key)
+    }
+}

@@ -1,0 +1,159 @@
+//! [`Service`], the API that a program calls.
+//!
+//! Its methods do what must not be in a decision (tell the time, draw randomness, seal, digest, sign), run one command,
+//! and word the answer. They are in one file for each part of the API; this one builds the service and holds its caches.
+
+mod builder;
+mod caller;
+mod context;
+mod keys;
+mod otp;
+mod sessions;
+mod tenants;
+mod tokens;
+mod worker;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clock::{Clock, Timestamp};
+use crate::command::Trail;
+use crate::error::Error;
+use crate::id::{AuditId, ChallengeId, KeyId, TenantId};
+use crate::idempotency::{Idempotency, ReplySlot};
+use crate::message::{Mailer, Message};
+use crate::plan::Plans;
+use crate::random::Random;
+use crate::secret::{KeyRing, Secret, TenantKeys};
+use crate::store::{Command, Store, run};
+
+pub use builder::Builder;
+pub use caller::{Approach, Caller, Client};
+pub(crate) use context::TenantContext;
+pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
+pub use otp::{Deliver, OtpChallenge, OtpRequest, OtpVerification, Proof};
+pub use sessions::{Me, SessionView, SignedIn};
+pub use tenants::{CreatedTenant, EditTenant, NewTenant, TenantView};
+pub use worker::Delivered;
+
+/// One page of a list, and where the next one begins.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The entries, newest first.
+    pub items: Vec<T>,
+    /// What to ask the next page with; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// The engine. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    mailer: Arc<dyn Mailer>,
+    on_queued: Box<dyn Fn() + Send + Sync>,
+    ring: KeyRing,
+    plans: Plans,
+    issuer: String,
+    caches: context::Caches,
+    /// Messages this process has leased from birth and not yet begun to send.
+    fresh: Mutex<VecDeque<Message>>,
+    /// Latest use of each key since the last flush.
+    uses: Mutex<HashMap<(TenantId, KeyId), Timestamp>>,
+}
+
+impl Service {
+    /// Begins a service on a store, with the key ring that protects what is in it.
+    pub fn builder(store: impl Store, ring: KeyRing) -> Builder {
+        Builder::new(Arc::new(store), ring)
+    }
+
+    /// The time as the service sees it.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The plans on offer.
+    pub fn plans(&self) -> &Plans {
+        &self.inner.plans
+    }
+
+    /// The store, for what a program reads beside the service.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    fn random(&self) -> &dyn Random {
+        &*self.inner.random
+    }
+
+    async fn run<C: Command>(&self, command: C) -> Result<C::Outcome, Error> {
+        Ok(run(&*self.inner.store, command).await?)
+    }
+
+    /// Runs a command that changes tenants or keys, then forgets what was cached of them.
+    async fn change<C: Command>(&self, command: C) -> Result<C::Outcome, Error> {
+        let outcome = self.run(command).await;
+        self.inner.caches.forget();
+        outcome
+    }
+
+    fn reply_slot(
+        &self,
+        request: Option<Idempotency>,
+        tenant: TenantId,
+        caller: &[u8],
+        keys: &TenantKeys,
+    ) -> Option<ReplySlot> {
+        let request = request?;
+        let nonce = self.random().bytes();
+        Some(ReplySlot { request, tenant, caller: caller.to_vec(), keys: keys.clone(), nonce, now: self.now() })
+    }
+
+    fn trail(&self, caller: &Caller) -> Trail {
+        Trail {
+            id: AuditId::new(self.now(), self.random()),
+            actor: caller.actor(),
+            client: caller.client.sealed_for_audit(&caller.context.keys, self.random()),
+            request_id: caller.client.request_id.clone(),
+            at: self.now(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Service")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The code of a challenge, for the two callers that may see one: test keys, and secret keys that deliver themselves.
+struct Revealed(Option<Secret>);
+
+impl Revealed {
+    fn of(derivation: crate::passcode::Derivation<'_>, keys: &TenantKeys, may_see: bool) -> Self {
+        Self(if may_see { derivation.code(keys) } else { None })
+    }
+}
+
+fn parse_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Error> {
+    let read = |text: &str| text.parse().map_err(|_| Error::invalid("invalid_cursor", "cursor", "use nextCursor as it was given"));
+    cursor.map(read).transpose()
+}
+
+/// Reads a challenge id as the wire spells it.
+///
+/// # Errors
+/// [`Error::OtpNotFound`]: what is no id names no challenge.
+pub fn parse_challenge(text: &str) -> Result<ChallengeId, Error> {
+    text.parse().map_err(|_| Error::OtpNotFound)
+}

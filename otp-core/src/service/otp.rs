@@ -1,0 +1,333 @@
+//! Codes: asked for, and said.
+
+use serde_json::{Map, Value};
+
+use super::caller::place;
+use super::sessions::SignedIn;
+use super::worker::LEASE;
+use super::{Caller, Client, Revealed, Service};
+use crate::challenge::Challenge;
+use crate::clock::Timestamp;
+use crate::command::{RequestOtp, Requested, Verified, VerifyOtp, Wanted};
+use crate::error::Error;
+use crate::id::{ChallengeId, EventId, MessageId, SessionId, UserId};
+use crate::idempotency::{Answer, Idempotency, Once};
+use crate::limit::Allowance;
+use crate::message::Channel;
+use crate::passcode::TypedCode;
+use crate::secret::{Digest32, Secret};
+use crate::session::RefreshToken;
+use crate::store::{Key, Lease, Read};
+use crate::subject::{Address, BucketKey, SubjectKey};
+use crate::tenant::Mode;
+
+/// The purpose of a code unless another is named.
+pub const LOGIN: &str = "login";
+
+/// Who hands the code to its recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deliver {
+    /// The service sends a message.
+    #[default]
+    Service,
+    /// The caller does: the code is in the answer. Keys need the scope `otp:reveal`; every use is in the audit trail.
+    Caller,
+}
+
+/// Asks for a code.
+#[derive(Clone, Debug)]
+pub struct OtpRequest {
+    /// Whom to send it to.
+    pub address: Address,
+    /// How.
+    pub channel: Channel,
+    /// What the code will be good for: up to 64 of `a-z 0-9 _ . -`.
+    pub purpose: String,
+    /// What is being approved, up to 200 characters: bound into the code and shown in the message.
+    pub context: Option<String>,
+    /// Whether an unknown address may become a user. If not, an unknown one gets no message and no right code, and the
+    /// answer does not tell.
+    pub create_user: bool,
+    /// The tenant's own notes, given back in events; up to 1 KiB of JSON.
+    pub metadata: Option<Map<String, Value>>,
+    /// The end user's side.
+    pub client: Client,
+    /// Who hands the code over.
+    pub deliver: Deliver,
+    /// The caller's idempotency key.
+    pub idempotency: Option<Idempotency>,
+}
+
+impl OtpRequest {
+    /// A code to sign in with.
+    pub fn to(address: Address) -> Self {
+        let channel = match &address {
+            Address::Email(_) => Channel::Email,
+            Address::Phone(_) => Channel::Sms,
+        };
+        Self {
+            address,
+            channel,
+            purpose: LOGIN.to_owned(),
+            context: None,
+            create_user: true,
+            metadata: None,
+            client: Client::default(),
+            deliver: Deliver::Service,
+            idempotency: None,
+        }
+    }
+}
+
+/// A code is on its way.
+#[derive(Clone, Debug)]
+pub struct OtpChallenge {
+    /// Names the challenge; whoever shows it when saying the code has guesses of their own.
+    pub challenge_id: ChallengeId,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// When the code dies.
+    pub expires_at: Timestamp,
+    /// When another message can be sent.
+    pub resend_at: Timestamp,
+    /// How the message travels.
+    pub channel: Channel,
+    /// The recipient's limit.
+    pub limit: Allowance,
+    /// The plan's quota, of the nearer of day and month; `None` where none applies.
+    pub quota: Option<Allowance>,
+    /// The code: in test mode, and when the caller delivers it.
+    pub code: Option<Secret>,
+}
+
+/// Says a code.
+#[derive(Clone, Debug)]
+pub struct OtpVerification {
+    /// The address that was asked, if the caller names it.
+    pub address: Option<Address>,
+    /// The challenge, if the caller names it. One of the two is needed.
+    pub challenge: Option<ChallengeId>,
+    /// The code as typed.
+    pub code: String,
+    /// What it was asked for.
+    pub purpose: String,
+    /// What is being approved, as it was when the code was asked for.
+    pub context: Option<String>,
+    /// The end user's side.
+    pub client: Client,
+    /// The caller's idempotency key.
+    pub idempotency: Option<Idempotency>,
+}
+
+impl OtpVerification {
+    /// The code of a challenge, to sign in.
+    pub fn of(challenge: ChallengeId, code: &str) -> Self {
+        Self::new(None, Some(challenge), code)
+    }
+
+    /// The newest code of an address, to sign in.
+    pub fn at(address: Address, code: &str) -> Self {
+        Self::new(Some(address), None, code)
+    }
+
+    fn new(address: Option<Address>, challenge: Option<ChallengeId>, code: &str) -> Self {
+        Self {
+            address,
+            challenge,
+            code: code.to_owned(),
+            purpose: LOGIN.to_owned(),
+            context: None,
+            client: Client::default(),
+            idempotency: None,
+        }
+    }
+}
+
+/// A signed statement that an address was verified for a purpose.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// A JWT of type `proof+jwt`, good for five minutes; its `jti` is the challenge, so a receiver can accept it once.
+    pub token: Secret,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Service {
+    /// Sends a code, or the same code again while it lives.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], the limits ([`Error::RateLimited`], [`Error::Cooldown`], [`Error::QuotaExceeded`]),
+    /// [`Error::ScopeRequired`], [`Error::IdempotencyConflict`], [`Error::Store`].
+    pub async fn request_otp(&self, caller: &Caller, request: OtpRequest) -> Result<Answer<OtpChallenge>, Error> {
+        if request.deliver == Deliver::Caller {
+            caller.may_reveal()?;
+        }
+        let reveals = request.deliver == Deliver::Caller || caller.space.mode == Mode::Test;
+        let keys = &caller.context.keys;
+        let slot = self.reply_slot(request.idempotency, caller.space.tenant, &[caller.space.mode.byte(), b'r'], keys);
+        let command = self.request_command(caller, request)?;
+        let answer = self.run(Once { command, slot }).await??;
+        let Answer { value: Requested { challenge, at, resend_at, limit, quota, message }, replayed } = answer;
+        if let Some(message) = message {
+            self.enqueue(message);
+        }
+        let Revealed(code) = Revealed::of(challenge.derivation(challenge.context.as_ref()), keys, reveals);
+        let value = OtpChallenge {
+            challenge_id: challenge.id,
+            requested_at: at,
+            expires_at: challenge.expires_at,
+            resend_at,
+            channel: challenge.channel,
+            limit,
+            quota,
+            code,
+        };
+        Ok(Answer { value, replayed })
+    }
+
+    fn request_command(&self, caller: &Caller, request: OtpRequest) -> Result<RequestOtp, Error> {
+        let keys = &caller.context.keys;
+        let (now, random) = (self.now(), self.random());
+        check_purpose(&request.purpose)?;
+        let approves = check_context(request.context.as_deref())?;
+        let (subject, bucket) = identify(caller, &request.address);
+        let seal = |what: &[u8], plain: &[u8]| keys.seal(random, &place(what, &subject), plain);
+        let metadata = check_metadata(request.metadata.as_ref())?;
+        Ok(RequestOtp {
+            context: caller.context.clone(),
+            space: caller.space,
+            now,
+            subject,
+            bucket,
+            channel: request.channel,
+            address: seal(b"address", request.address.display().as_bytes()),
+            client: request.client.sealed_for(keys, random, &subject),
+            network: request.client.network(keys),
+            purpose: request.purpose,
+            approves,
+            approves_text: request.context.as_ref().map(|text| seal(b"context", text.as_bytes())),
+            metadata: metadata.map(|plain| seal(b"metadata", &plain)),
+            create_user: request.create_user,
+            deliver: request.deliver,
+            challenge: ChallengeId::new(random),
+            message: MessageId::new(now, random),
+            event: EventId::new(now, random),
+            trail: self.trail(caller),
+            lease: Lease { id: random.bytes(), now, until: now + LEASE },
+        })
+    }
+
+    /// Accepts a right code, once ever, and begins a session.
+    ///
+    /// # Errors
+    /// [`Error::OtpNotFound`], [`Error::OtpInvalid`], [`Error::OtpExpired`], [`Error::OtpAttemptsExceeded`],
+    /// [`Error::Invalid`], [`Error::RateLimited`], [`Error::PlanLimit`], [`Error::IdempotencyConflict`],
+    /// [`Error::Store`]. A wrong guess is counted before the answer, whatever becomes of the answer.
+    pub async fn verify_otp(
+        &self,
+        caller: &Caller,
+        verification: OtpVerification,
+    ) -> Result<Answer<SignedIn>, Error> {
+        let Answer { value, replayed } = self.verify(caller, verification, Wanted::Session).await?;
+        Ok(Answer { value: self.signed_in(&caller.context, value)?, replayed })
+    }
+
+    /// Accepts a right code, once ever, and gives a signed proof of it instead of a session.
+    ///
+    /// # Errors
+    /// As [`verify_otp`](Self::verify_otp).
+    pub async fn prove_otp(&self, caller: &Caller, verification: OtpVerification) -> Result<Answer<Proof>, Error> {
+        let (purpose, approves) = (verification.purpose.clone(), check_context(verification.context.as_deref())?);
+        let Answer { value, replayed } = self.verify(caller, verification, Wanted::Proof).await?;
+        Ok(Answer { value: self.proof(&caller.context, &value, purpose, approves)?, replayed })
+    }
+
+    async fn verify(
+        &self,
+        caller: &Caller,
+        verification: OtpVerification,
+        wanted: Wanted,
+    ) -> Result<Answer<Verified>, Error> {
+        let keys = &caller.context.keys;
+        let slot_name: &[u8] = &[caller.space.mode.byte(), b'v'];
+        let slot = self.reply_slot(verification.idempotency, caller.space.tenant, slot_name, keys);
+        let command = self.verify_command(caller, verification, wanted).await?;
+        self.run(Once { command, slot }).await?
+    }
+
+    async fn verify_command(
+        &self,
+        caller: &Caller,
+        verification: OtpVerification,
+        wanted: Wanted,
+    ) -> Result<VerifyOtp, Error> {
+        let keys = &caller.context.keys;
+        let (now, random) = (self.now(), self.random());
+        let typed: TypedCode =
+            verification.code.parse().map_err(|error| Error::invalid("invalid_otp_format", "otp", error))?;
+        check_purpose(&verification.purpose)?;
+        let approves = check_context(verification.context.as_deref())?;
+        let (subject, bucket) = match (&verification.address, verification.challenge) {
+            (Some(address), _) => identify(caller, address),
+            (None, Some(challenge)) => self.challenged(caller, challenge).await?,
+            (None, None) => return Err(Error::invalid("missing_field", "email", "name email, phone or challengeId")),
+        };
+        let session = SessionId::new(now, random);
+        Ok(VerifyOtp {
+            context: caller.context.clone(),
+            space: caller.space,
+            now,
+            subject,
+            bucket,
+            challenge: verification.challenge,
+            purpose: verification.purpose,
+            approves,
+            typed,
+            wanted,
+            client: verification.client.sealed_for(keys, random, &subject),
+            network: verification.client.network(keys),
+            user: UserId::new(now, random),
+            session,
+            refresh: RefreshToken::new(keys, caller.space.tenant, session, random.bytes()),
+            events: [(); 3].map(|()| EventId::new(now, random)),
+        })
+    }
+
+    /// Who was asked by a challenge: its scope has to be known before it can be entered.
+    async fn challenged(&self, caller: &Caller, id: ChallengeId) -> Result<(SubjectKey, BucketKey), Error> {
+        let key = Key::new::<Challenge>(caller.space.tenant, id.as_bytes());
+        let seen = self.inner.store.read(vec![Read::Record(key)]).await?;
+        let challenge = seen.one::<Challenge>().filter(|challenge| challenge.space == caller.space);
+        challenge.map(|challenge| (challenge.subject, challenge.bucket)).ok_or(Error::OtpNotFound)
+    }
+}
+
+fn identify(caller: &Caller, address: &Address) -> (SubjectKey, BucketKey) {
+    let (keys, mode) = (&caller.context.keys, caller.space.mode.byte());
+    (SubjectKey::of(keys, mode, address), BucketKey::of(keys, mode, address))
+}
+
+fn check_purpose(purpose: &str) -> Result<(), Error> {
+    let admitted = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
+    if (1..=64).contains(&purpose.len()) && purpose.bytes().all(admitted) {
+        return Ok(());
+    }
+    Err(Error::invalid("invalid_purpose", "purpose", "use 1 to 64 of a-z, 0-9, `_`, `.` and `-`"))
+}
+
+fn check_context(context: Option<&str>) -> Result<Option<Digest32>, Error> {
+    let Some(context) = context else { return Ok(None) };
+    if context.is_empty() || context.chars().count() > 200 || context.chars().any(char::is_control) {
+        return Err(Error::invalid("invalid_context", "context", "use 1 to 200 characters without line breaks"));
+    }
+    Ok(Some(Digest32::of(context.as_bytes())))
+}
+
+fn check_metadata(metadata: Option<&Map<String, Value>>) -> Result<Option<Vec<u8>>, Error> {
+    let Some(metadata) = metadata else { return Ok(None) };
+    let plain = serde_json::to_vec(metadata).map_err(|error| Error::Internal(error.to_string()))?;
+    if plain.len() > 1024 {
+        return Err(Error::invalid("invalid_metadata", "metadata", "keep it within 1024 bytes of JSON"));
+    }
+    Ok(Some(plain))
+}

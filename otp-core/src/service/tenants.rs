@@ -1,0 +1,318 @@
+//! Tenants: created, listed, changed, suspended.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use url::Url;
+
+use super::keys::fresh_key;
+use super::{Caller, Client, Page, Service, parse_cursor};
+use crate::access::OriginPattern;
+use crate::api_key::{KeyType, new_key};
+use crate::audit::Actor;
+use crate::clock::Timestamp;
+use crate::command::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange, Trail};
+use crate::error::Error;
+use crate::id::{AuditId, EventId, KeyId, TenantId};
+use crate::idempotency::{Answer, Idempotency, Once};
+use crate::plan::Feature;
+use crate::secret::{Sealed, Secret};
+use crate::signing::StoredSigningKey;
+use crate::store::{Key, Read};
+use crate::subject::EmailAddress;
+use crate::tenant::{Mode, Settings, Tenant, TenantStatus};
+use crate::token::Algorithm;
+
+/// A tenant to be created.
+#[derive(Clone, Debug, Default)]
+pub struct NewTenant {
+    /// Display name.
+    pub name: String,
+    /// Contact address.
+    pub email: String,
+    /// Legal name.
+    pub company_name: Option<String>,
+    /// Name of the plan; the first one if not set.
+    pub plan: Option<String>,
+    /// Where events are to be sent.
+    pub webhook_url: Option<String>,
+    /// Web origins that may call.
+    pub allowed_origins: Vec<String>,
+    /// Whether the platform administrator creates it, as against the program itself.
+    pub by_administrator: bool,
+    /// Who asks.
+    pub client: Client,
+    /// The caller's idempotency key.
+    pub idempotency: Option<Idempotency>,
+}
+
+impl NewTenant {
+    /// A tenant with this name and contact address, on the default plan.
+    pub fn named(name: &str, email: &str) -> Self {
+        Self { name: name.to_owned(), email: email.to_owned(), ..Self::default() }
+    }
+}
+
+/// A tenant, as its administrator sees it.
+#[derive(Clone, Debug)]
+pub struct TenantView {
+    /// Identifier.
+    pub id: TenantId,
+    /// Display name.
+    pub name: String,
+    /// Contact address.
+    pub email: String,
+    /// Legal name.
+    pub company_name: Option<String>,
+    /// Name of the plan.
+    pub plan: String,
+    /// Standing.
+    pub status: TenantStatus,
+    /// Since when.
+    pub status_changed_at: Timestamp,
+    /// What the plan includes.
+    pub features: Vec<Feature>,
+    /// Where events are sent.
+    pub webhook_url: Option<String>,
+    /// Web origins that may call.
+    pub allowed_origins: Vec<OriginPattern>,
+    /// Creation time.
+    pub created_at: Timestamp,
+}
+
+/// A tenant, and what is shown of it once.
+#[derive(Clone, Debug)]
+pub struct CreatedTenant {
+    /// Identifier.
+    pub id: TenantId,
+    /// A live secret key.
+    pub api_key: Secret,
+    /// Its public name.
+    pub key_id: KeyId,
+    /// What signs the events, `whsec_…`.
+    pub webhook_secret: Secret,
+    /// Creation time.
+    pub created_at: Timestamp,
+}
+
+/// What is to change of a tenant; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct EditTenant {
+    /// Display name.
+    pub name: Option<String>,
+    /// Contact address.
+    pub email: Option<String>,
+    /// Legal name; an inner `None` removes it.
+    pub company_name: Option<Option<String>>,
+    /// Name of the plan.
+    pub plan: Option<String>,
+    /// Where events are sent; an inner `None` removes it.
+    pub webhook_url: Option<Option<String>>,
+    /// Web origins that may call.
+    pub allowed_origins: Option<Vec<String>>,
+    /// The whole of its own settings.
+    pub settings: Option<Settings>,
+}
+
+impl Service {
+    /// Creates a tenant with a signing key and one live secret key.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::IdempotencyConflict`], [`Error::Store`].
+    pub async fn create_tenant(&self, new: NewTenant) -> Result<CreatedTenant, Error> {
+        Ok(self.create_tenant_once(new).await?.value)
+    }
+
+    /// As [`create_tenant`](Self::create_tenant), telling whether it is the first answer again.
+    ///
+    /// # Errors
+    /// As [`create_tenant`](Self::create_tenant).
+    pub async fn create_tenant_once(&self, new: NewTenant) -> Result<Answer<CreatedTenant>, Error> {
+        let installation = TenantId::from_bytes([0; 16]);
+        let slot = self.reply_slot(new.idempotency, installation, b"c", &self.tenant_keys(installation));
+        let command = self.create_command(new)?;
+        let Answer { value: (tenant, key, secrets), replayed } = self.change(Once { command, slot }).await??;
+        let value = CreatedTenant {
+            id: tenant.id,
+            api_key: Secret::from(secrets.api_key),
+            key_id: key.id,
+            webhook_secret: Secret::from(secrets.webhook_secret),
+            created_at: tenant.created_at,
+        };
+        Ok(Answer { value, replayed })
+    }
+
+    fn create_command(&self, new: NewTenant) -> Result<CreateTenant, Error> {
+        let (now, random) = (self.now(), self.random());
+        let id = TenantId::new(now, random);
+        let keys = self.tenant_keys(id);
+        let plan = self.check_plan(new.plan.as_deref().unwrap_or(&self.inner.plans.first().name))?;
+        let webhook_secret = format!("whsec_{}", STANDARD.encode(random.bytes::<32>()));
+        let text = new_key(KeyType::Secret, Mode::Live, random);
+        let tenant = Tenant {
+            id,
+            name: check_name("name", &new.name)?,
+            email: keys.seal(random, Tenant::EMAIL, check_email(&new.email)?.as_bytes()),
+            company_name: new.company_name.map(|name| check_name("companyName", &name)).transpose()?,
+            plan,
+            status: TenantStatus::Active,
+            status_changed_at: now,
+            status_reason: None,
+            created_at: now,
+            webhook_url: new.webhook_url.map(|url| check_webhook(&url)).transpose()?,
+            webhook_secret: keys.seal(random, Tenant::WEBHOOK_SECRET, webhook_secret.as_bytes()),
+            settings: Settings { allowed_origins: check_origins(&new.allowed_origins)?, ..Settings::default() },
+        };
+        let trail = Trail {
+            id: AuditId::new(now, random),
+            actor: if new.by_administrator { Actor::Administrator } else { Actor::Program },
+            client: new.client.sealed_for_audit(&keys, random),
+            request_id: new.client.request_id,
+            at: now,
+        };
+        Ok(CreateTenant {
+            signing_key: StoredSigningKey::generate(id, Algorithm::Hs256, &keys, now, random),
+            api_key: fresh_key(id, "Default", &text, KeyType::Secret, Mode::Live, now, random),
+            secrets: NewSecrets { api_key: text.expose().to_owned(), webhook_secret },
+            tenant,
+            trail,
+        })
+    }
+
+    /// One tenant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn tenant(&self, id: TenantId) -> Result<TenantView, Error> {
+        let seen = self.inner.store.read(vec![Read::Record(Key::new::<Tenant>(id, id.as_bytes()))]).await?;
+        self.tenant_view(seen.one::<Tenant>().ok_or(Error::NotFound("customer"))?)
+    }
+
+    /// All tenants, newest first; with `search`, those whose name, address or id contains it. A page may then be short
+    /// or empty although more follow: `next` tells.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a cursor that was not given out, [`Error::Store`].
+    pub async fn tenants(
+        &self,
+        search: Option<&str>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<TenantView>, Error> {
+        let before = parse_cursor::<TenantId>(cursor)?.map(|id| id.as_bytes().into());
+        let wanted = Read::Owned { kind: crate::store::Kind::Tenant, owner: Tenant::ALL, before, limit };
+        let seen = self.inner.store.read(vec![wanted]).await?;
+        let found: Vec<&Tenant> = seen.all().collect();
+        let next = found.last().filter(|_| found.len() == limit).map(|tenant| tenant.id.to_string());
+        let views: Result<Vec<_>, _> = found.into_iter().map(|tenant| self.tenant_view(tenant)).collect();
+        let needle = search.map(str::to_lowercase);
+        let matches = |view: &TenantView| {
+            let Some(needle) = &needle else { return true };
+            [&view.name, &view.email, &view.id.to_string()].iter().any(|text| text.to_lowercase().contains(needle))
+        };
+        Ok(Page { items: views?.into_iter().filter(matches).collect(), next })
+    }
+
+    fn tenant_view(&self, tenant: &Tenant) -> Result<TenantView, Error> {
+        let plan = self.inner.plans.named(&tenant.plan).unwrap_or(self.inner.plans.first());
+        Ok(TenantView {
+            id: tenant.id,
+            name: tenant.name.clone(),
+            email: self.tenant_keys(tenant.id).open_text(Tenant::EMAIL, &tenant.email)?,
+            company_name: tenant.company_name.clone(),
+            plan: tenant.plan.clone(),
+            status: tenant.status,
+            status_changed_at: tenant.status_changed_at,
+            features: plan.features.clone(),
+            webhook_url: tenant.webhook_url.clone(),
+            allowed_origins: tenant.settings.allowed_origins.clone(),
+            created_at: tenant.created_at,
+        })
+    }
+
+    /// Changes the tenant that the caller acts for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Store`].
+    pub async fn edit_tenant(&self, caller: &Caller, edit: EditTenant) -> Result<TenantView, Error> {
+        let sealed = |email: String| -> Result<Sealed, Error> {
+            Ok(caller.context.keys.seal(self.random(), Tenant::EMAIL, check_email(&email)?.as_bytes()))
+        };
+        let change = TenantChange {
+            name: edit.name.map(|name| check_name("name", &name)).transpose()?,
+            email: edit.email.map(sealed).transpose()?,
+            company_name: edit.company_name.map(|name| optional(name, |name| check_name("companyName", name))).transpose()?,
+            plan: edit.plan.map(|plan| self.check_plan(&plan)).transpose()?,
+            webhook_url: edit.webhook_url.map(|url| optional(url, check_webhook)).transpose()?,
+            allowed_origins: edit.allowed_origins.map(|origins| check_origins(&origins)).transpose()?,
+            settings: edit.settings,
+            status: None,
+        };
+        let (_, after) = self.change(self.change_command(caller, change)).await??;
+        self.tenant_view(&after)
+    }
+
+    /// Changes the standing of the tenant that the caller acts for, at once. Gives the standing before, and the tenant.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the standing cannot follow the present one, [`Error::Store`].
+    pub async fn set_status(
+        &self,
+        caller: &Caller,
+        status: TenantStatus,
+        reason: Option<String>,
+    ) -> Result<(TenantStatus, TenantView), Error> {
+        let reason = reason.map(|reason| check_name("reason", &reason)).transpose()?;
+        let change = TenantChange { status: Some(StatusChange { status, reason }), ..TenantChange::default() };
+        let (before, after) = self.change(self.change_command(caller, change)).await??;
+        Ok((before.status, self.tenant_view(&after)?))
+    }
+
+    fn change_command(&self, caller: &Caller, change: TenantChange) -> ChangeTenant {
+        let event = EventId::new(self.now(), self.random());
+        ChangeTenant { tenant: caller.space.tenant, change, event, trail: self.trail(caller) }
+    }
+
+    fn check_plan(&self, name: &str) -> Result<String, Error> {
+        if self.inner.plans.named(name).is_some() {
+            return Ok(name.to_owned());
+        }
+        let known: Vec<_> = self.inner.plans.names().collect();
+        Err(Error::invalid("unknown_plan", "plan", format!("use one of {}", known.join(", "))))
+    }
+}
+
+fn optional<T>(value: Option<String>, check: impl FnOnce(&str) -> Result<T, Error>) -> Result<Option<T>, Error> {
+    value.as_deref().map(check).transpose()
+}
+
+/// A text that people read: 1 to 200 characters on one line.
+pub(super) fn check_name(field: &'static str, text: &str) -> Result<String, Error> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
+        return Err(Error::invalid("invalid_field", field, "use 1 to 200 characters on one line"));
+    }
+    Ok(text.to_owned())
+}
+
+fn check_email(text: &str) -> Result<String, Error> {
+    let address: EmailAddress = text.parse().map_err(|error| Error::invalid("invalid_email", "email", error))?;
+    Ok(address.display().to_owned())
+}
+
+fn check_webhook(text: &str) -> Result<String, Error> {
+    let wrong = |why: &str| Error::invalid("invalid_webhook_url", "webhookUrl", why);
+    let url = Url::parse(text).map_err(|_| wrong("use an absolute URL such as https://acme.com/hooks"))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() || text.len() > 2048 {
+        return Err(wrong("use an http or https URL of up to 2048 characters"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("leave out user name and password"));
+    }
+    Ok(url.to_string())
+}
+
+fn check_origins(origins: &[String]) -> Result<Vec<OriginPattern>, Error> {
+    let check = |text: &String| text.parse::<OriginPattern>().and_then(OriginPattern::for_tenant);
+    let refuse = |error| Error::invalid("invalid_origin", "allowedOrigins", error);
+    origins.iter().map(|text| check(text).map_err(refuse)).collect()
+}

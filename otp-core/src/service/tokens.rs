@@ -1,0 +1,133 @@
+//! Outcomes become signed tokens.
+
+use std::time::Duration;
+
+use super::context::TenantContext;
+use super::otp::Proof;
+use super::caller::place;
+use super::{Service, SignedIn};
+use crate::command::{Refreshed, Verified};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::TenantId;
+use crate::message::Channel;
+use crate::secret::{Digest32, Secret};
+use crate::session::Session;
+use crate::tenant::Mode;
+use crate::token::{Claims, SigningKey, TokenType, mint};
+use crate::user::User;
+
+const PROOF_TTL: Duration = Duration::from_secs(300);
+
+impl TenantContext {
+    pub(super) fn signing_key(&self) -> Result<&SigningKey, Error> {
+        let key = self.signing.first().ok_or_else(|| Error::Internal("the tenant has no signing key".to_owned()))?;
+        Ok(key)
+    }
+
+    fn claims(&self, sub: String, jti: String, mode: Mode, at: Timestamp, until: Timestamp) -> Claims {
+        let mut amr = vec!["otp".to_owned()];
+        if mode == Mode::Test {
+            amr.push("test".to_owned());
+        }
+        Claims {
+            iss: self.issuer.clone(),
+            sub,
+            aud: self.tenant.id,
+            sid: None,
+            jti,
+            iat: at.as_secs(),
+            nbf: at.as_secs(),
+            exp: until.as_secs(),
+            email: None,
+            phone: None,
+            amr,
+            purpose: None,
+            context_hash: None,
+            custom: serde_json::Map::new(),
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn signed_in(&self, context: &TenantContext, verified: Verified) -> Result<SignedIn, Error> {
+        let (Some(session), Some(refresh)) = (verified.session, verified.refresh) else {
+            return Err(Error::Internal("a session was wanted and none began".to_owned()));
+        };
+        self.with_tokens(context, session, refresh, verified.at, verified.is_new)
+    }
+
+    pub(super) fn refreshed(&self, context: &TenantContext, refreshed: Refreshed) -> Result<SignedIn, Error> {
+        self.with_tokens(context, refreshed.session, refreshed.refresh, refreshed.at, false)
+    }
+
+    fn with_tokens(
+        &self,
+        context: &TenantContext,
+        session: Session,
+        refresh: String,
+        at: Timestamp,
+        is_new: bool,
+    ) -> Result<SignedIn, Error> {
+        let settings = &context.tenant.settings.tokens;
+        let address = context.keys.open_text(&place(b"address", &session.subject), &session.address)?;
+        let lifetime = Duration::from_secs(settings.access_ttl.into());
+        let expires_at = Timestamp::from_millis((at + lifetime).min(session.expires_at).as_secs() * 1000);
+        let (email, phone) = by_channel(session.channel, address);
+        let claims = Claims {
+            sid: Some(session.id),
+            email: email.clone(),
+            phone: phone.clone(),
+            custom: settings.custom_claims.clone(),
+            ..context.claims(session.user.to_string(), session.jti(), session.space.mode, at, expires_at)
+        };
+        Ok(SignedIn {
+            token: Secret::from(mint(context.signing_key()?, TokenType::Access, &claims)),
+            expires_at,
+            refresh_token: Secret::from(refresh),
+            refresh_expires_at: session.idle_at,
+            user_id: session.user,
+            email,
+            phone,
+            is_new_user: is_new,
+            session_id: session.id,
+        })
+    }
+
+    pub(super) fn proof(
+        &self,
+        context: &TenantContext,
+        verified: &Verified,
+        purpose: String,
+        approves: Option<Digest32>,
+    ) -> Result<Proof, Error> {
+        let User { id, channel, ref address, ref subject, space, .. } = verified.user;
+        let (email, phone) = by_channel(channel, context.keys.open_text(&place(b"address", subject), address)?);
+        let expires_at = verified.at + PROOF_TTL;
+        let claims = Claims {
+            email,
+            phone,
+            purpose: Some(purpose),
+            context_hash: approves.map(|digest| digest.to_base64url()),
+            ..context.claims(id.to_string(), verified.challenge.to_string(), space.mode, verified.at, expires_at)
+        };
+        Ok(Proof { token: Secret::from(mint(context.signing_key()?, TokenType::Proof, &claims)), expires_at })
+    }
+
+    /// The public keys of a tenant, as a JWK set (RFC 7517). Empty for HS256, which has none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an unknown tenant, [`Error::Store`].
+    pub async fn jwks(&self, tenant: TenantId) -> Result<serde_json::Value, Error> {
+        let context = self.tenant_context(tenant).await?.ok_or(Error::NotFound("customer"))?;
+        let keys: Vec<_> = context.signing.iter().filter_map(|key| key.jwk()).collect();
+        Ok(serde_json::json!({ "keys": keys }))
+    }
+}
+
+pub(super) fn by_channel(channel: Channel, address: String) -> (Option<String>, Option<String>) {
+    match channel {
+        Channel::Email => (Some(address), None),
+        Channel::Sms | Channel::Whatsapp => (None, Some(address)),
+    }
+}

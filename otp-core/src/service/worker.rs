@@ -1,0 +1,235 @@
+//! The work behind the requests: messages are sent, what has expired is swept away.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+
+use super::caller::{SealedClient, place};
+use super::{Service, lock};
+use crate::challenge::{Challenge, ChallengeState};
+use crate::clock::Timestamp;
+use crate::command::EventSource;
+use crate::error::Error;
+use crate::event::{EventKind, Person};
+use crate::id::EventId;
+use crate::message::{Channel, Message, MessageState, Outgoing, Receipt, SendError};
+use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled};
+use crate::template::{self, MessageContext};
+use crate::usage::{Counter, CounterKey, Span};
+
+/// How long a worker has for a message before another may take it: twice what a mailer needs at most.
+pub(super) const LEASE: Duration = Duration::from_secs(20);
+/// Messages sent at the same time by one call.
+const CONCURRENT: usize = 16;
+/// Messages that wait in memory; more of them wait in the store until their lease ends.
+const FRESH: usize = 10_000;
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// What a round of sending came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Messages a provider took.
+    pub sent: usize,
+    /// Messages to be tried again.
+    pub retried: usize,
+    /// Messages given up.
+    pub failed: usize,
+}
+
+impl Service {
+    pub(super) fn enqueue(&self, message: Message) {
+        let mut fresh = lock(&self.inner.fresh);
+        // One too many is not lost: its lease ends, and it is claimed from the store.
+        if fresh.len() < FRESH {
+            fresh.push_back(message);
+        }
+        drop(fresh);
+        (self.inner.on_queued)();
+    }
+
+    /// Sends up to `limit` messages that this process queued and still holds the lease of. Touches the store only to write
+    /// down what became of them.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; unsettled messages are sent again when their lease has ended.
+    pub async fn deliver_fresh(&self, limit: usize) -> Result<Delivered, Error> {
+        let fresh: Vec<Message> = {
+            let mut queue = lock(&self.inner.fresh);
+            let take = queue.len().min(limit);
+            queue.drain(..take).collect()
+        };
+        let now = self.now();
+        // Half of the lease is kept for the sending itself.
+        let in_time = |message: &Message| message.due.at.is_some_and(|until| now + LEASE / 2 < until);
+        self.send_all(fresh.into_iter().filter(in_time).collect()).await
+    }
+
+    /// Sends up to `limit` messages that are due: those this process queued, then those to be tried again or left behind
+    /// by a process that died.
+    ///
+    /// # Errors
+    /// As [`deliver_fresh`](Self::deliver_fresh).
+    pub async fn deliver_pending(&self, limit: usize) -> Result<Delivered, Error> {
+        let mut delivered = self.deliver_fresh(limit).await?;
+        let lease = Lease { id: self.random().bytes(), now: self.now(), until: self.now() + LEASE };
+        let claimed = self.inner.store.claim(Kind::Message, lease, limit).await?;
+        let claimed: Vec<Message> = claimed.into_iter().filter_map(Message::take).collect();
+        let claimed = self.send_all(self.still_wanted(claimed).await?).await?;
+        delivered.sent += claimed.sent;
+        delivered.retried += claimed.retried;
+        delivered.failed += claimed.failed;
+        Ok(delivered)
+    }
+
+    /// Settles those whose code was used or has died meanwhile, and gives the others.
+    async fn still_wanted(&self, claimed: Vec<Message>) -> Result<Vec<Message>, Error> {
+        let key = |message: &Message| Key::new::<Challenge>(message.space.tenant, message.challenge.as_bytes());
+        let seen = self.inner.store.read(claimed.iter().map(|message| Read::Record(key(message))).collect()).await?;
+        let now = self.now();
+        let is_open = |message: &Message| {
+            let challenge = seen.all::<Challenge>().find(|challenge| challenge.id == message.challenge);
+            let live = challenge.is_some_and(|challenge| matches!(challenge.state, ChallengeState::Live { .. }));
+            live && now < message.code_expires_at
+        };
+        let (wanted, stale): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_open);
+        let settled: Vec<_> = stale.into_iter().map(|message| self.settle(message, Outcome::Pointless)).collect();
+        if !settled.is_empty() {
+            self.inner.store.settle(settled).await?;
+        }
+        Ok(wanted)
+    }
+
+    async fn send_all(&self, messages: Vec<Message>) -> Result<Delivered, Error> {
+        let sends = stream::iter(messages).map(|message| async move {
+            let outcome = self.send(&message).await;
+            self.settle(message, outcome)
+        });
+        let settled: Vec<Settled> = sends.buffer_unordered(CONCURRENT).collect().await;
+        let mut delivered = Delivered::default();
+        for message in settled.iter().filter_map(|settled| Message::of(&settled.record)) {
+            match message.state {
+                MessageState::Sent { .. } => delivered.sent += 1,
+                MessageState::Queued => delivered.retried += 1,
+                _ => delivered.failed += 1,
+            }
+        }
+        if !settled.is_empty() {
+            self.inner.store.settle(settled).await?;
+        }
+        Ok(delivered)
+    }
+
+    async fn send(&self, message: &Message) -> Outcome {
+        let outgoing = match self.render(message).await {
+            Ok(outgoing) => outgoing,
+            Err(error) => {
+                tracing::error!(message = %message.id, %error, "a message cannot be rendered");
+                return Outcome::Refused(SendError::Temporary { reason: error.code().to_owned(), retry_after: None });
+            }
+        };
+        match self.inner.mailer.send(&outgoing).await {
+            Ok(receipt) => Outcome::Taken(receipt),
+            Err(error) => {
+                tracing::warn!(message = %message.id, tries = message.tries + 1, %error, "a message was not taken");
+                Outcome::Refused(error)
+            }
+        }
+    }
+
+    async fn render(&self, message: &Message) -> Result<Outgoing, Error> {
+        let context = self.tenant_context(message.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
+        let keys = &context.keys;
+        let open = |what: &[u8], sealed| keys.open_text(&place(what, &message.subject), sealed);
+        let to = open(b"address", &message.address)?;
+        let approving = message.context_text.as_ref().map(|sealed| open(b"context", sealed)).transpose()?;
+        let client = SealedClient::open(keys, &message.subject, message.client.as_ref())?;
+        let code = message.derivation().code(keys).ok_or(crate::secret::CannotOpen)?;
+        let branding = &context.tenant.settings.branding;
+        let app_name = branding.app_name.clone().unwrap_or_else(|| context.tenant.name.clone());
+        let rendered = template::render(&MessageContext {
+            app_name: app_name.clone(),
+            otp: code.clone(),
+            expires_in_minutes: message.code_expires_at.since(message.created_at).as_secs().div_ceil(60) as u32,
+            context: approving,
+            request_ip: client.ip.map(|ip| ip.to_string()),
+            request_time: message.created_at,
+            support_url: branding.support_url.clone(),
+            host: None,
+        });
+        let rendered = rendered.map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Outgoing {
+            id: message.id,
+            tenant: message.space.tenant,
+            channel: message.channel,
+            to,
+            from_name: Some(app_name),
+            subject: rendered.subject,
+            text: rendered.text,
+            html: (message.channel == Channel::Email).then_some(rendered.html),
+            code,
+            expires_at: message.code_expires_at,
+        })
+    }
+
+    /// The message as it stands after a try, and what is written with it.
+    fn settle(&self, mut message: Message, outcome: Outcome) -> Settled {
+        let now = self.now();
+        let lease = message.due.lease.unwrap_or_default();
+        let mut also = Changes::none();
+        message.due = Due::default();
+        match outcome {
+            Outcome::Taken(Receipt { provider_id }) => {
+                message.tries += 1;
+                message.state = MessageState::Sent { at: now, provider_id };
+                if message.channel == Channel::Email {
+                    also.adds.push(Add::one(CounterKey::at(message.space, Counter::EmailsSent, Span::Hour, now)));
+                }
+            }
+            Outcome::Pointless => message.state = MessageState::Expired { at: now },
+            Outcome::Refused(error) => self.refused(&mut message, &mut also, error, now),
+        }
+        Settled { record: message.into(), lease, also }
+    }
+
+    fn refused(&self, message: &mut Message, also: &mut Changes, error: SendError, now: Timestamp) {
+        message.tries += 1;
+        let (reason, again_at) = match error {
+            SendError::Permanent { reason } => (reason, None),
+            SendError::Temporary { reason, retry_after } => {
+                let backoff = Duration::from_secs(1 << message.tries.min(6)).min(LONGEST_BACKOFF);
+                (reason, Some(now + retry_after.unwrap_or(backoff)))
+            }
+        };
+        message.last_error = Some(reason.clone());
+        match again_at.filter(|again| *again < message.code_expires_at) {
+            Some(again) => message.due = Due { at: Some(again), lease: None },
+            None => {
+                message.state = MessageState::Failed { at: now, reason: reason.clone() };
+                let person = Person {
+                    subject: message.subject,
+                    user: None,
+                    address: Some(message.address.clone()),
+                    client: message.client.clone(),
+                };
+                let source = EventSource { space: message.space, at: now, person: Some(&person) };
+                let data = json!({"messageId": message.id, "channel": message.channel, "reason": reason});
+                also.put(source.event(EventId::new(now, self.random()), EventKind::MessageFailed, data));
+            }
+        }
+    }
+
+    /// Removes up to `limit` records that have expired; gives how many. Call it until it gives less than `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn sweep(&self, limit: usize) -> Result<usize, Error> {
+        Ok(self.inner.store.sweep(self.now(), limit).await?)
+    }
+}
+
+enum Outcome {
+    Taken(Receipt),
+    Refused(SendError),
+    Pointless,
+}
