@@ -201,6 +201,14 @@ impl ApiKey {
         in_time && alive
     }
 
+    /// When the key ends by itself: its own end, or that of its grace, whichever is first.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        match self.state {
+            KeyState::Rotated { until } => Some(self.expires_at.map_or(until, |end| end.min(until))),
+            _ => self.expires_at,
+        }
+    }
+
     /// The status word the wire uses.
     pub fn status(&self, now: Timestamp) -> &'static str {
         match self.state {

@@ -76,6 +76,8 @@ pub struct Challenge {
     pub expires_at: Timestamp,
     /// Messages that carried its code.
     pub sends: u32,
+    /// When its code was last asked for: an address stands for the code it was sent last.
+    pub sent_at: Timestamp,
     /// Wrong guesses of callers with the challenge id.
     pub wrong_bound: u8,
     /// Wrong guesses of callers with the address only.

@@ -71,6 +71,19 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no time in RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a time in RFC 3339, such as 2027-01-31T08:15:30Z")]
+pub struct InvalidTime;
+
+impl std::str::FromStr for Timestamp {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond())).map_err(|_| InvalidTime)
+    }
+}
+
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// The time now.

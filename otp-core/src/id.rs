@@ -123,6 +123,8 @@ ids! {
     EventId = "evt_";
     /// An audit record.
     AuditId = "aud_";
+    /// A request, where its sender gave it no id of its own.
+    RequestId = "req_";
     /// A key that signs a tenant's tokens.
     SigningKeyId = "skey_";
 }
@@ -138,7 +140,7 @@ macro_rules! new_by_time {
     )*};
 }
 
-new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId SigningKeyId }
+new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId }
 
 impl ChallengeId {
     /// A fresh, unguessable identifier.
@@ -154,7 +156,7 @@ mod tests {
     #[test]
     fn text_and_bytes_are_one_to_one_and_sort_alike() {
         let mut previous = String::new();
-        for id in [0, 1, 57, 58, u64::MAX as u128, CHUNK - 1, CHUNK, CHUNK * CHUNK, u128::MAX - 1, u128::MAX] {
+        for id in [0, 1, 57, 58, CHUNK - 1, CHUNK, u128::from(u64::MAX), CHUNK * CHUNK, u128::MAX - 1, u128::MAX] {
             let id = TenantId::from_bytes(id.to_be_bytes());
             let text = id.to_string();
             assert_eq!(text.parse(), Ok(id));

@@ -61,7 +61,6 @@ pub mod session;
 pub mod signing;
 pub mod store;
 pub mod subject;
-#[path = "/tmp/template_stub.rs"]
 pub mod template;
 pub mod tenant;
 pub mod token;

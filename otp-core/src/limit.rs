@@ -127,7 +127,7 @@ impl SlidingCount {
         let next_hour = (now.as_millis().div_euclid(3_600_000) + 1) * 3_600_000;
         // This hour is full by itself: it becomes the previous one, and shrinks to below the limit from there on.
         if self.current >= u64::from(limit) {
-            let shrinks = 3_600_000 * (self.current - u64::from(limit) + 1).div_ceil(self.current.max(1));
+            let shrinks = (3_600_000 * (self.current - u64::from(limit) + 1)).div_ceil(self.current.max(1));
             return Some(Timestamp::from_millis(next_hour + (shrinks as i64).min(3_600_000)));
         }
         let room = u64::from(limit) - 1 - self.current;

@@ -1,5 +1,5 @@
-//! Who a code is sent to: e-mail addresses and phone numbers, parsed once into their identity form, and the keyed digests
-//! that stand for them at rest.
+//! Who a code is sent to: e-mail addresses and phone numbers, parsed once into their identity form, and the keyed
+//! digests that stand for them at rest.
 
 mod email;
 mod phone;

@@ -143,7 +143,7 @@ pub enum InvalidToken {
 ///     custom: serde_json::Map::new(),
 /// };
 /// let token = token::mint(&key, TokenType::Access, &claims);
-/// let at = |seconds| Timestamp::from_millis(seconds * 1000);
+/// let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
 /// let keys = [key];
 /// let verify = |now| token::verify(&keys, TokenType::Access, "https://otp.example.org", tenant, now, &token);
 /// assert_eq!(verify(at(1_999)), Ok(claims));
@@ -161,8 +161,8 @@ pub fn mint(key: &SigningKey, typ: TokenType, claims: &Claims) -> String {
     token
 }
 
-/// Checks a token against the keys of one tenant and hands out its claims. Times are compared without leeway: a token is
-/// good from `nbf` on and until just before `exp`.
+/// Checks a token against the keys of one tenant and hands out its claims. Times are compared without leeway: a token
+/// is good from `nbf` on and until just before `exp`.
 ///
 /// # Errors
 /// [`InvalidToken`] with the first thing that is wrong; everything but form, key, type and algorithm is looked at only

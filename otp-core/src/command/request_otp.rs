@@ -1,5 +1,6 @@
 //! Somebody asks for a code.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +18,17 @@ use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
 use crate::message::{Channel, Message, MessageState};
 use crate::secret::{Digest32, Sealed};
 use crate::service::{Deliver, TenantContext};
-use crate::store::{Add, Changes, Command, Due, Lease, Read, Reads, Scope, Snapshot};
+use crate::store::{Add, Changes, Command, Due, Key, Lease, Read, Reads, Scope, Snapshot, Stored};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::{Mode, Space};
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::User;
 
-/// No subject has more challenges worth looking at: a recipient is sent a handful in the hour they are remembered.
-const CHALLENGES: usize = 64;
+/// A request leaves a subject at most so many challenges, so that no command misses one, swept or not. A recipient is sent
+/// a handful in the hour that they are remembered.
+const KEPT: usize = 32;
+/// More than a subject has.
+pub(super) const CHALLENGES: usize = 2 * KEPT;
 
 pub(crate) struct RequestOtp {
     pub context: Arc<TenantContext>,
@@ -93,15 +97,18 @@ impl Command for RequestOtp {
             Ok(quota) => quota,
             Err(refused) => return (Err(refused), Changes::none()),
         };
+        // Asked for an existing user, and there is none: nothing is sent, and nothing but that is different.
+        let hidden = !self.create_user && seen.one::<User>().is_none();
         let repeated = seen.all::<Challenge>().find(|challenge| self.repeats(challenge));
         let challenge = match repeated {
-            Some(live) => Challenge { sends: live.sends + 1, ..live.clone() },
-            None => self.begin(seen.one::<User>().is_some()),
+            // A decoy becomes real without a new id: the answers to two requests must not tell that there was no user.
+            Some(live) => Challenge { sends: live.sends + 1, sent_at: self.now, decoy: live.decoy && hidden, ..live.clone() },
+            None => self.begin(hidden),
         };
         recipient.sends.push(self.now);
-        let message = self.message_for(&challenge);
+        let message = self.message_for(&challenge).filter(|_| !hidden);
 
-        let mut changes = Changes { adds: self.adds(seen), ..Changes::none() };
+        let mut changes = Changes { adds: self.adds(seen), deletes: self.outlived(seen, &challenge), ..Changes::none() };
         changes.put(self.event(&challenge, repeated.is_some()));
         if let Some(message) = &message {
             changes.put(message.clone());
@@ -184,7 +191,8 @@ impl RequestOtp {
             remaining: limit.saturating_sub(seen.counter(&self.requests(span))),
             reset_at: span.end(self.now),
         };
-        self.quotas().map(allowance).min_by_key(|allowance| allowance.remaining)
+        // Of two that are used up, the one that is renewed later is the one to wait for.
+        self.quotas().map(allowance).min_by_key(|allowance| (allowance.remaining, Reverse(allowance.reset_at)))
     }
 
     fn quotas(&self) -> impl Iterator<Item = (Span, u64)> {
@@ -226,12 +234,21 @@ impl RequestOtp {
     fn repeats(&self, challenge: &Challenge) -> bool {
         let same = challenge.purpose == self.purpose
             && challenge.context == self.approves
-            && challenge.channel == self.channel
-            && !challenge.decoy;
+            && challenge.channel == self.channel;
         same && challenge.can_resend(self.now)
     }
 
-    fn begin(&self, user_exists: bool) -> Challenge {
+    /// Challenges that need not be remembered any more.
+    fn outlived(&self, seen: &Snapshot, current: &Challenge) -> Vec<Key> {
+        let mut others: Vec<&Challenge> = seen.all().filter(|challenge: &&Challenge| challenge.id != current.id).collect();
+        others.sort_by_key(|challenge| Reverse(challenge.sent_at));
+        let is_outlived = |(place, challenge): &(usize, &Challenge)| {
+            *place + 1 >= KEPT || Stored::expires_at(*challenge).is_some_and(|end| end <= self.now)
+        };
+        others.into_iter().enumerate().filter(is_outlived).map(|(_, challenge)| challenge.key()).collect()
+    }
+
+    fn begin(&self, decoy: bool) -> Challenge {
         let passcode = &self.context.tenant.settings.passcode;
         Challenge {
             id: self.challenge,
@@ -247,9 +264,10 @@ impl RequestOtp {
             created_at: self.now,
             expires_at: self.now + Duration::from_secs(passcode.ttl.into()),
             sends: 1,
+            sent_at: self.now,
             wrong_bound: 0,
             wrong_unbound: 0,
-            decoy: !self.create_user && !user_exists,
+            decoy,
             state: ChallengeState::Live { address: self.address.clone() },
         }
     }
@@ -257,7 +275,7 @@ impl RequestOtp {
     /// The message, leased to this process from birth: its worker gets it in memory, and if the process dies, the lease
     /// ends and another claims it.
     fn message_for(&self, challenge: &Challenge) -> Option<Message> {
-        if self.deliver == Deliver::Caller || challenge.decoy {
+        if self.deliver == Deliver::Caller {
             return None;
         }
         let (state, due) = match self.space.mode {

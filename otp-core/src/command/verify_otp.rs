@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::EventSource;
-use super::request_otp::sliding;
+use super::request_otp::{CHALLENGES, sliding};
 use crate::challenge::{Binding, Challenge, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
@@ -23,8 +23,6 @@ use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::User;
-
-const CHALLENGES: usize = 64;
 
 /// What a right code is exchanged for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,12 +109,13 @@ impl VerifyOtp {
         if self.challenge.is_some() { Binding::Bound } else { Binding::Unbound }
     }
 
-    /// The challenge the guess is for: the one named, or the newest of the address.
+    /// The challenge the guess is for: the one named, or the one whose code the address was sent last.
     fn challenge<'a>(&self, seen: &'a Snapshot) -> Option<&'a Challenge> {
         let fits = |challenge: &&Challenge| {
             challenge.space == self.space && challenge.subject == self.subject && challenge.purpose == self.purpose
         };
-        seen.all::<Challenge>().filter(fits).max_by_key(|challenge| challenge.created_at)
+        let is_open = |challenge: &Challenge| challenge.is_open(self.binding(), self.now);
+        seen.all::<Challenge>().filter(fits).max_by_key(|challenge| (challenge.sent_at, is_open(challenge)))
     }
 
     /// Limits over many codes; a guess they refuse is not judged and not counted.
@@ -186,7 +185,8 @@ impl VerifyOtp {
             changes.adds.push(Add { counter: self.users(), by: 1, at_most });
         }
         let user = match known {
-            Some(user) => User { last_login_at: self.now, ..user.clone() },
+            Some(user) if self.wanted == Wanted::Session => User { last_login_at: self.now, ..user.clone() },
+            Some(user) => user.clone(),
             None => self.new_user(&challenge, address),
         };
         let session = (self.wanted == Wanted::Session).then(|| self.new_session(&user));

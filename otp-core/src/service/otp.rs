@@ -188,6 +188,7 @@ impl Service {
     fn request_command(&self, caller: &Caller, request: OtpRequest) -> Result<RequestOtp, Error> {
         let keys = &caller.context.keys;
         let (now, random) = (self.now(), self.random());
+        check_channel(request.channel, &request.address)?;
         check_purpose(&request.purpose)?;
         let approves = check_context(request.context.as_deref())?;
         let (subject, bucket) = identify(caller, &request.address);
@@ -305,6 +306,13 @@ impl Service {
 fn identify(caller: &Caller, address: &Address) -> (SubjectKey, BucketKey) {
     let (keys, mode) = (&caller.context.keys, caller.space.mode.byte());
     (SubjectKey::of(keys, mode, address), BucketKey::of(keys, mode, address))
+}
+
+fn check_channel(channel: Channel, address: &Address) -> Result<(), Error> {
+    match (channel, address) {
+        (Channel::Email, Address::Email(_)) | (Channel::Sms | Channel::Whatsapp, Address::Phone(_)) => Ok(()),
+        _ => Err(Error::invalid("invalid_channel", "channel", "use email for an address, sms or whatsapp for a number")),
+    }
 }
 
 fn check_purpose(purpose: &str) -> Result<(), Error> {

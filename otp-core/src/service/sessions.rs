@@ -66,6 +66,11 @@ impl Me {
         self.session.id
     }
 
+    /// Whether the user belongs to the caller's tenant and mode.
+    pub fn is_of(&self, caller: &Caller) -> bool {
+        self.user.space == caller.space
+    }
+
     /// First sign-in.
     pub fn created_at(&self) -> Timestamp {
         self.user.created_at

@@ -13,7 +13,8 @@ use crate::id::TenantId;
 use crate::message::Channel;
 use crate::secret::{Digest32, Secret};
 use crate::session::Session;
-use crate::tenant::Mode;
+use crate::store::Read;
+use crate::tenant::{Mode, Tenant};
 use crate::token::{Claims, SigningKey, TokenType, mint};
 use crate::user::User;
 
@@ -120,7 +121,24 @@ impl Service {
     /// [`Error::NotFound`] for an unknown tenant, [`Error::Store`].
     pub async fn jwks(&self, tenant: TenantId) -> Result<serde_json::Value, Error> {
         let context = self.tenant_context(tenant).await?.ok_or(Error::NotFound("customer"))?;
-        let keys: Vec<_> = context.signing.iter().filter_map(|key| key.jwk()).collect();
+        let keys: Vec<_> = context.signing.iter().filter_map(SigningKey::jwk).collect();
+        Ok(serde_json::json!({ "keys": keys }))
+    }
+}
+
+impl Service {
+    /// The public keys of all tenants (of the newest thousand), as one JWK set.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn all_jwks(&self) -> Result<serde_json::Value, Error> {
+        let wanted = Read::owned::<Tenant>(Tenant::ALL, 1_000);
+        let seen = self.inner.store.read(vec![wanted]).await?;
+        let mut keys = Vec::new();
+        for tenant in seen.all::<Tenant>() {
+            let context = self.tenant_context(tenant.id).await?;
+            keys.extend(context.iter().flat_map(|context| &context.signing).filter_map(SigningKey::jwk));
+        }
         Ok(serde_json::json!({ "keys": keys }))
     }
 }

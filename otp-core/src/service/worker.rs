@@ -15,7 +15,7 @@ use crate::event::{EventKind, Person};
 use crate::id::EventId;
 use crate::message::{Channel, Message, MessageState, Outgoing, Receipt, SendError};
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled};
-use crate::template::{self, MessageContext};
+use crate::template::{self, MessageContext, Rendered};
 use crate::usage::{Counter, CounterKey, Span};
 
 /// How long a worker has for a message before another may take it: twice what a mailer needs at most.
@@ -147,7 +147,7 @@ impl Service {
         let code = message.derivation().code(keys).ok_or(crate::secret::CannotOpen)?;
         let branding = &context.tenant.settings.branding;
         let app_name = branding.app_name.clone().unwrap_or_else(|| context.tenant.name.clone());
-        let rendered = template::render(&MessageContext {
+        let context = MessageContext {
             app_name: app_name.clone(),
             otp: code.clone(),
             expires_in_minutes: message.code_expires_at.since(message.created_at).as_secs().div_ceil(60) as u32,
@@ -156,17 +156,26 @@ impl Service {
             request_time: message.created_at,
             support_url: branding.support_url.clone(),
             host: None,
-        });
-        let rendered = rendered.map_err(|error| Error::Internal(error.to_string()))?;
+        };
+        let failed = |error: template::TemplateError| Error::Internal(error.to_string());
+        let (subject, text, html) = match message.channel {
+            Channel::Email => {
+                let Rendered { subject, html, text } = template::render(&context).map_err(failed)?;
+                (subject, text, Some(html))
+            }
+            Channel::Sms | Channel::Whatsapp => {
+                (String::new(), template::render_sms(&context).map_err(failed)?, None)
+            }
+        };
         Ok(Outgoing {
             id: message.id,
             tenant: message.space.tenant,
             channel: message.channel,
             to,
             from_name: Some(app_name),
-            subject: rendered.subject,
-            text: rendered.text,
-            html: (message.channel == Channel::Email).then_some(rendered.html),
+            subject,
+            text,
+            html,
             code,
             expires_at: message.code_expires_at,
         })

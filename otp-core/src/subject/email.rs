@@ -50,7 +50,8 @@ impl EmailAddress {
         &self.canonical
     }
 
-    /// What rate limits count under: without `+tag`, for Gmail also without dots and under one domain. Never an identity.
+    /// What rate limits count under: without `+tag`, for Gmail also without dots and under one domain. Never an
+    /// identity.
     pub fn bucket(&self) -> String {
         let (local, domain) = self.halves();
         let mailbox = local.split('+').next().unwrap_or(local);
@@ -98,8 +99,8 @@ impl FromStr for EmailAddress {
         if domain.contains('@') {
             return Err(InvalidEmail::Form);
         }
-        let local = canonical_local(local)?;
         let domain = canonical_domain(domain)?;
+        let local = canonical_local(local)?;
         let display = composed(typed);
         let canonical = format!("{local}@{domain}");
         if display.len().max(canonical.len()) > MAX_BYTES {
@@ -176,7 +177,8 @@ fn canonical_domain(typed: &str) -> Result<String, InvalidEmail> {
     if typed.is_ascii() || is_only_lower_cased(typed, &ascii) { Ok(ascii) } else { Err(InvalidEmail::Lookalike) }
 }
 
-/// Whether UTS 46 changed nothing but case: it also drops invisible characters and reads other signs as dots and letters.
+/// Whether UTS 46 changed nothing but case: it also drops invisible characters and reads other signs as dots or
+/// letters.
 fn is_only_lower_cased(typed: &str, ascii: &str) -> bool {
     let (unicode, _) = idna::domain_to_unicode(ascii);
     let composed = composed(typed);

@@ -20,13 +20,14 @@ const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) struct Wire {
     stream: TcpStream,
-    greeting: Option<Greeting>,
+    greeting: Greeting,
+    given: usize,
     connection: Arc<Connection>,
 }
 
 impl Wire {
     pub(super) fn new(stream: TcpStream, greeting: Greeting, connection: Arc<Connection>) -> Self {
-        Self { stream, greeting: Some(greeting), connection }
+        Self { stream, greeting, given: 0, connection }
     }
 
     /// Closes without losing the last answer: a socket closed over unread input resets the connection, and the reset may
@@ -61,12 +62,16 @@ impl Wire {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        // hyper's buffers are far larger than a greeting.
-        if let Some(greeting) = wire.greeting.take_if(|greeting| greeting.bytes().len() <= buf.remaining()) {
-            buf.put_slice(greeting.bytes());
-            // What follows usually waits already, and a head that is read in one piece is parsed once. Should the read
+        let rest = &wire.greeting.bytes()[wire.given..];
+        if !rest.is_empty() {
+            let given = rest.len().min(buf.remaining());
+            buf.put_slice(&rest[..given]);
+            wire.given += given;
+            // What follows usually waits already, and a head that is read in one piece is parsed once. Should this read
             // fail, the next one fails too.
-            let _ = Pin::new(&mut wire.stream).poll_read(cx, buf);
+            if buf.remaining() > 0 {
+                let _ = Pin::new(&mut wire.stream).poll_read(cx, buf);
+            }
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();

@@ -1,0 +1,162 @@
+//! Queues: claimed once, leased for a time, settled by whoever holds the lease; and the sweeping of what expired.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Fixture;
+use super::samples::{NOW, message, recipient, register, tenant};
+use super::support::{after, count, counter, find, lease, put, race, record, write};
+use crate::clock::Timestamp;
+use crate::message::{Message, MessageState};
+use crate::store::{Add, Changes, Due, Key, Kind, Lease, LeaseId, Read, Record, Settled, Store, Stored};
+use crate::tenant::{Mode, Space};
+use crate::usage::{Counter, CounterKey, Span};
+
+fn due(millis: i64) -> Due {
+    Due { at: Some(after(millis)), lease: None }
+}
+
+async fn claim(store: &Arc<dyn Store>, lease: Lease, limit: usize) -> Vec<Record> {
+    store.claim(Kind::Message, lease, limit).await.unwrap()
+}
+
+fn keys(records: &[Record]) -> Vec<Key> {
+    records.iter().map(Record::key).collect()
+}
+
+/// What is due is claimed earliest first, up to the limit; what is settled or not due yet is left alone.
+pub async fn due_records_are_claimed_earliest_first(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    put(&store, (0..10).map(|number| message(tenant(number % 3), number, due(-(number as i64) * 10)))).await;
+    put(&store, [message(tenant(1), 20, due(1)), message(tenant(1), 21, Due::default())]).await;
+
+    let first = claim(&store, lease(1, 0, 100), 3).await;
+    assert_eq!(keys(&first), [9, 8, 7].map(|number| message(tenant(number % 3), number, due(0)).key()));
+    let under = Due { at: Some(after(100)), lease: Some([1; 16]) };
+    assert!(first.iter().all(|record| record.due() == under));
+    assert_eq!(record::<Message>(&store, first[0].key()).await.unwrap().due, under);
+
+    assert_eq!(claim(&store, lease(2, 0, 100), 100).await.len(), 7);
+    assert_eq!(claim(&store, lease(3, 0, 100), 100).await.len(), 0);
+    assert_eq!(claim(&store, lease(3, 1, 100), 100).await.len(), 1);
+    assert!(store.claim(Kind::User, lease(3, 1, 100), 100).await.unwrap().is_empty());
+}
+
+/// Workers that claim at once share the queue: each record goes to one of them.
+pub async fn each_record_is_claimed_once_by_racing_workers(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    put(&store, (0..100).map(|number| message(tenant(number % 5), number, due(-1)))).await;
+    let worker = |who: u8| {
+        let store = Arc::clone(&store);
+        async move {
+            let mut claimed = Vec::new();
+            loop {
+                let some = claim(&store, lease(who, 0, 1_000), 7).await;
+                if some.is_empty() {
+                    return claimed;
+                }
+                assert!(some.iter().all(|record| record.due().lease == Some([who; 16])));
+                claimed.extend(keys(&some));
+            }
+        }
+    };
+    let claimed: Vec<Key> = race(fixture, (0..8).map(worker)).into_iter().flatten().collect();
+    assert_eq!(claimed.len(), 100);
+    assert_eq!(claimed.iter().collect::<BTreeSet<_>>().len(), 100);
+}
+
+/// Whoever died with a record in hand keeps it only until its lease ends.
+pub async fn an_expired_lease_returns(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    put(&store, [message(tenant(1), 1, due(0))]).await;
+    assert_eq!(claim(&store, lease(1, 0, 50), 1).await.len(), 1);
+    assert_eq!(claim(&store, lease(2, 49, 99), 1).await.len(), 0);
+    let again = claim(&store, lease(2, 50, 99), 1).await;
+    assert_eq!(again[0].due().lease, Some([2; 16]));
+}
+
+fn settled(number: u64, who: LeaseId, due: Due) -> Settled {
+    let state = MessageState::Sent { at: NOW, provider_id: None };
+    let record = Message { state, tries: 1, ..message(tenant(1), number, due) }.into();
+    let mut also = Changes { adds: vec![Add::one(counter(tenant(1)))], ..Changes::none() };
+    also.put(register(number, i64::from(who[0])));
+    Settled { record, lease: who, also }
+}
+
+/// Whoever comes back after the lease has passed to another changes nothing, neither the record nor what goes with it.
+pub async fn a_stale_lease_cannot_settle(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    put(&store, [message(tenant(1), 1, due(0)), message(tenant(1), 2, due(60))]).await;
+    claim(&store, lease(1, 0, 50), 1).await;
+    claim(&store, lease(2, 50, 99), 1).await;
+
+    let never_claimed = settled(2, [1; 16], Due::default());
+    let unknown = settled(3, [1; 16], Due::default());
+    let stale = vec![settled(1, [1; 16], Due::default()), never_claimed, unknown];
+    assert_eq!(store.settle(stale).await.unwrap(), 0);
+    assert_eq!(record::<Message>(&store, message(tenant(1), 1, due(0)).key()).await.unwrap().tries, 0);
+    let touched = [1, 2, 3].map(|number| Read::Record(register(number, 0).key()));
+    assert_eq!(find(&store, touched.to_vec()).await, vec![]);
+    assert_eq!(count(&store, counter(tenant(1))).await, 0);
+
+    // Beside a stale one, the holder's settles.
+    let both = vec![settled(1, [1; 16], Due::default()), settled(1, [2; 16], Due::default())];
+    assert_eq!(store.settle(both).await.unwrap(), 1);
+    assert_eq!(find(&store, touched.to_vec()).await.len(), 1);
+    assert_eq!(count(&store, counter(tenant(1))).await, 1);
+}
+
+/// A settled record leaves the queue, one to be tried again comes back at its time, and what goes with it is written once.
+pub async fn what_is_settled_stays_settled(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    put(&store, [message(tenant(1), 1, due(0)), message(tenant(1), 2, due(0))]).await;
+    assert_eq!(claim(&store, lease(1, 0, 50), 10).await.len(), 2);
+    let outcomes = vec![settled(1, [1; 16], Due::default()), settled(2, [1; 16], due(500))];
+    assert_eq!(store.settle(outcomes.clone()).await.unwrap(), 2);
+    assert_eq!(store.settle(outcomes).await.unwrap(), 0, "the lease ended with the settling");
+
+    let done = record::<Message>(&store, message(tenant(1), 1, due(0)).key()).await.unwrap();
+    assert_eq!((done.tries, done.due), (1, Due::default()));
+    assert_eq!(count(&store, counter(tenant(1))).await, 2);
+    assert_eq!(claim(&store, lease(2, 499, 600), 10).await.len(), 0);
+    assert_eq!(keys(&claim(&store, lease(2, 500, 600), 10).await), [message(tenant(1), 2, due(0)).key()]);
+}
+
+/// A sweep takes what expired before its time, records and counts, and stops at its limit.
+pub async fn a_sweep_removes_what_expired_and_no_more(fixture: &impl Fixture) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let store = fixture.open().await;
+    let last_sent = |number: u64| NOW - HOUR + Duration::from_millis(number * 10);
+    put(&store, (0..10).map(|number| recipient(tenant(number % 2), number, last_sent(number)))).await;
+    let network = |tenant, at| CounterKey::at(space(tenant), Counter::RequestsFrom([9; 16]), Span::Hour, at);
+    let counters: Vec<CounterKey> = (0..5).map(|hours| network(1, NOW - HOUR * hours)).collect();
+    let kept = counter(tenant(1));
+    let adds = counters.iter().chain([&kept]).map(|counter| Add::one(*counter)).collect();
+    write(&store, Changes { adds, ..Changes::none() }).await;
+
+    // The first five recipients, the one that expires at this very moment not among them.
+    let now = NOW + Duration::from_millis(50);
+    let stale = counters.iter().filter(|counter| counter.expires_at().is_some_and(|end| end < now)).count();
+    assert!(stale > 0 && stale < counters.len());
+    let mut removed = Vec::new();
+    while removed.last() != Some(&0) {
+        removed.push(store.sweep(now, 2).await.unwrap());
+    }
+    assert!(removed.iter().all(|some| *some <= 2));
+    assert_eq!(removed.iter().sum::<usize>(), 5 + stale);
+    for number in 0..10 {
+        let key = recipient(tenant(number % 2), number, NOW).key();
+        assert_eq!(find(&store, vec![Read::Record(key)]).await.is_empty(), number < 5, "{number}");
+    }
+    for counter in counters {
+        let is_stale = counter.expires_at().is_some_and(|end| end < now);
+        assert_eq!(count(&store, counter).await, u64::from(!is_stale));
+    }
+    assert_eq!(count(&store, kept).await, 1);
+    assert_eq!(store.sweep(Timestamp::from_millis(i64::MAX), 0).await.unwrap(), 0);
+}
+
+fn space(number: u64) -> Space {
+    Space { tenant: tenant(number), mode: Mode::Live }
+}

@@ -1,0 +1,131 @@
+//! Rows: what is written is found, by everything it is to be found by, and by nobody else.
+
+use super::Fixture;
+use super::samples::{NOW, message, recipient, register, sample, session, subject, tenant, user};
+use super::support::{act, after, find, lease, put, record, seen, write};
+use crate::clock::Timestamp;
+use crate::store::{Changes, Due, Key, Kind, Read, SmallBytes, Stored};
+use crate::user::User;
+
+/// Every kind comes back as it was written, by its key, its alias and its owner, within commands and beside them; and is
+/// gone when it was deleted.
+pub async fn every_kind_of_record_comes_back_as_it_was(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    for kind in Kind::ALL {
+        let [older, newer] = [1, 2].map(|number| sample(*kind, tenant(number), number));
+        let mut created = Changes::none();
+        created.create(older.clone());
+        created.put(newer.clone());
+        write(&store, created).await;
+
+        let by_key = vec![Read::Record(older.key()), Read::Record(newer.key())];
+        let mut reads = vec![(by_key.clone(), vec![seen(&older), seen(&newer)])];
+        if let Some(alias) = older.alias() {
+            reads.push((vec![Read::Alias(*kind, alias)], vec![seen(&older)]));
+        }
+        if let Some(owner) = older.owner() {
+            let both = older.owner() == newer.owner();
+            let listed = if both { vec![seen(&newer), seen(&older)] } else { vec![seen(&older)] };
+            reads.push((vec![Read::Owned { kind: *kind, owner, before: None, limit: 10 }], listed));
+        }
+        for (wanted, expected) in reads {
+            assert_eq!(find(&store, wanted.clone()).await, expected, "{kind:?} {wanted:?}");
+            let within = act(&store, wanted, |found| (found.records.iter().map(seen).collect(), Changes::none()));
+            let within: Vec<_> = within.await.unwrap();
+            assert_eq!(within, expected, "{kind:?}");
+        }
+
+        write(&store, Changes { deletes: vec![older.key()], ..Changes::none() }).await;
+        assert_eq!(find(&store, by_key).await, vec![seen(&newer)], "{kind:?}");
+        if let Some(alias) = older.alias() {
+            assert_eq!(find(&store, vec![Read::Alias(*kind, alias)]).await, vec![]);
+        }
+    }
+}
+
+/// The same id under two tenants is two records: neither is found, changed or removed by the other's key.
+pub async fn no_row_crosses_tenants(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    for kind in Kind::ALL {
+        let ours = sample(*kind, tenant(1), 1);
+        let theirs = Key { tenant: tenant(2), ..ours.key() };
+        put(&store, [ours.clone()]).await;
+        assert_eq!(find(&store, vec![Read::Record(theirs)]).await, vec![], "{kind:?}");
+        write(&store, Changes { deletes: vec![theirs], ..Changes::none() }).await;
+        assert_eq!(find(&store, vec![Read::Record(ours.key())]).await, vec![seen(&ours)], "{kind:?}");
+        if *kind == Kind::Tenant {
+            continue; // its id is its tenant
+        }
+        let mut created = Changes::none();
+        created.create(sample(*kind, tenant(2), 1));
+        write(&store, created).await;
+        write(&store, Changes { deletes: vec![ours.key()], ..Changes::none() }).await;
+        assert_eq!(find(&store, vec![Read::Record(theirs), Read::Record(ours.key())]).await.len(), 1, "{kind:?}");
+    }
+}
+
+/// A list is of its owner only, newest id first, in pages that neither repeat nor leave out.
+pub async fn lists_are_newest_first_and_paged(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    // Shuffled, with another owner's between them.
+    let numbers = (0..50).map(|number| number * 37 % 50);
+    put(&store, numbers.map(|number| session(tenant(1), number, number % 2))).await;
+    let owner = session(tenant(1), 0, 0).owner().unwrap();
+    let mut before: Option<SmallBytes> = None;
+    let mut listed = Vec::new();
+    loop {
+        let page = Read::Owned { kind: Kind::Session, owner, before, limit: 10 };
+        let page = find(&store, vec![page]).await;
+        assert_eq!(page.len(), (25 - listed.len()).min(10));
+        let Some(last) = page.last() else { break };
+        before = Some(last.0.id);
+        listed.extend(page.into_iter().map(|(key, ..)| key));
+    }
+    let expected: Vec<_> = (0..25).rev().map(|half| session(tenant(1), half * 2, 0).key()).collect();
+    assert_eq!(listed, expected);
+    assert_eq!(find(&store, vec![Read::Owned { kind: Kind::Session, owner, before: None, limit: 0 }]).await, vec![]);
+}
+
+/// An alias leads to its record, follows it when it changes, and is free again when the record is gone.
+pub async fn an_alias_finds_its_record_and_moves_with_it(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let by = |alias: u64| vec![Read::alias::<User>(subject(tenant(1), alias).as_bytes())];
+    put(&store, [user(tenant(1), 1, 1), user(tenant(1), 2, 2)]).await;
+    assert_eq!(find(&store, by(1)).await[0].0, user(tenant(1), 1, 1).key());
+
+    put(&store, [user(tenant(1), 1, 3)]).await;
+    assert_eq!(find(&store, by(1)).await, vec![]);
+    assert_eq!(find(&store, by(3)).await[0].0, user(tenant(1), 1, 1).key());
+    assert_eq!(find(&store, by(2)).await[0].0, user(tenant(1), 2, 2).key());
+
+    write(&store, Changes { deletes: vec![user(tenant(1), 2, 2).key()], ..Changes::none() }).await;
+    assert_eq!(find(&store, by(2)).await, vec![]);
+    put(&store, [user(tenant(1), 4, 2)]).await;
+    assert_eq!(find(&store, by(2)).await[0].0, user(tenant(1), 4, 2).key());
+}
+
+/// Nothing is hidden, claimed or removed because the store thinks that it is late: only the caller's time counts.
+pub async fn time_comes_from_the_caller_only(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let [past, future] = [Timestamp::from_millis(1_000), Timestamp::from_millis(9_000_000_000_000)];
+    let due = |at| Due { at: Some(at), lease: None };
+    put(&store, [message(tenant(1), 1, due(past)), message(tenant(1), 2, due(future))]).await;
+    put(&store, [recipient(tenant(1), 1, past), recipient(tenant(1), 2, future)]).await;
+    put(&store, [register(1, i64::MIN), register(2, i64::MAX)]).await;
+
+    assert_eq!(store.sweep(Timestamp::from_millis(0), 10).await.unwrap(), 0);
+    let early = crate::store::Lease { id: [1; 16], now: Timestamp::from_millis(999), until: past };
+    assert!(store.claim(Kind::Message, early, 10).await.unwrap().is_empty());
+    assert!(record::<crate::limit::Recipient>(&store, recipient(tenant(1), 1, past).key()).await.is_some());
+    let extremes = [1, 2].map(|number| Read::Record(register(number, 0).key()));
+    let expected = vec![seen(&register(1, i64::MIN).into()), seen(&register(2, i64::MAX).into())];
+    assert_eq!(find(&store, extremes.to_vec()).await, expected);
+
+    let claimed = store.claim(Kind::Message, lease(1, 0, 1), 10).await.unwrap();
+    assert_eq!(claimed.len(), 1, "what is due is told by the lease's time");
+    let late = crate::store::Lease { id: [2; 16], now: future, until: after(0) };
+    assert_eq!(store.claim(Kind::Message, late, 10).await.unwrap().len(), 2);
+    // Of what there is, both messages and the first recipient expired before the second recipient was last sent to.
+    assert_eq!(store.sweep(future, 10).await.unwrap(), 3);
+    assert_eq!(store.sweep(NOW, 10).await.unwrap(), 0);
+}

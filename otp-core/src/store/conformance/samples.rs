@@ -1,0 +1,256 @@
+//! Records to test with. Those with the same number are the same; ids sort as their numbers do.
+
+use std::time::Duration;
+
+use crate::api_key::{ApiKey, KeyState, KeyType, KeyUse};
+use crate::audit::{Action, Actor, Audit};
+use crate::challenge::{Challenge, ChallengeState};
+use crate::clock::Timestamp;
+use crate::event::{Event, EventKind, Person};
+use crate::id::{AuditId, ChallengeId, EventId, KeyId, MessageId, SessionId, SigningKeyId, TenantId, UserId};
+use crate::idempotency::StoredReply;
+use crate::limit::{Recipient, SlidingLog};
+use crate::message::{Channel, Message, MessageState};
+use crate::passcode::PasscodeFormat;
+use crate::random::SeededRandom;
+use crate::secret::{Digest32, KeyRing, Sealed};
+use crate::session::{Session, SessionState};
+use crate::signing::StoredSigningKey;
+use crate::store::{Due, Kind, Record};
+use crate::subject::{BucketKey, SubjectKey};
+use crate::tenant::{Mode, Settings, Space, Tenant, TenantStatus};
+use crate::token::Algorithm;
+
+/// When the cases begin.
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn id(number: u64) -> [u8; 16] {
+    u128::from(number).to_be_bytes()
+}
+
+fn digest(parts: &[u64]) -> [u8; 32] {
+    let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_be_bytes()).collect();
+    Digest32::of(&bytes).0
+}
+
+fn number_of(tenant: TenantId) -> u64 {
+    u128::from_be_bytes(*tenant.as_bytes()) as u64
+}
+
+pub(super) fn tenant(number: u64) -> TenantId {
+    TenantId::from_bytes(id(number))
+}
+
+pub(super) fn bucket(number: u64) -> BucketKey {
+    BucketKey::from_bytes(digest(&[1, number]))
+}
+
+fn space(tenant: TenantId) -> Space {
+    Space { tenant, mode: Mode::Live }
+}
+
+fn sealed(tenant: TenantId, number: u64) -> Sealed {
+    let random = SeededRandom::new(number);
+    KeyRing::generate(&random).tenant(tenant).seal(&random, b"sample", &id(number))
+}
+
+/// A register: a record with a number in it.
+pub(super) fn register(number: u64, value: i64) -> KeyUse {
+    KeyUse { key: KeyId::from_bytes(id(number)), tenant: tenant(1), last_used_at: Timestamp::from_millis(value) }
+}
+
+/// A user with an alias of its own choice.
+pub(super) fn user(tenant: TenantId, number: u64, alias: u64) -> User {
+    User {
+        id: UserId::from_bytes(id(number)),
+        space: space(tenant),
+        subject: subject(tenant, alias),
+        bucket: bucket(number),
+        channel: Channel::Email,
+        address: sealed(tenant, number),
+        created_at: NOW,
+        last_login_at: NOW,
+    }
+}
+
+pub(super) use crate::user::User;
+
+pub(super) fn subject(tenant: TenantId, number: u64) -> SubjectKey {
+    SubjectKey::from_bytes(digest(&[2, number_of(tenant), number]))
+}
+
+/// A session of the tenant's user `owner`.
+pub(super) fn session(tenant: TenantId, number: u64, owner: u64) -> Session {
+    Session {
+        id: SessionId::from_bytes(id(number)),
+        space: space(tenant),
+        user: UserId::from_bytes(id(number_of(tenant) << 32 | owner)),
+        subject: subject(tenant, owner),
+        bucket: bucket(owner),
+        channel: Channel::Email,
+        address: sealed(tenant, number),
+        client: Some(sealed(tenant, number)),
+        created_at: NOW,
+        refreshed_at: NOW,
+        idle_at: NOW + Duration::from_secs(60),
+        expires_at: NOW + Duration::from_secs(600),
+        refresh: Digest32(digest(&[number])),
+        generation: 1,
+        valid_from: 1,
+        state: SessionState::Open,
+    }
+}
+
+/// A message that stands so in its queue.
+pub(super) fn message(tenant: TenantId, number: u64, due: Due) -> Message {
+    Message {
+        id: MessageId::from_bytes(id(number)),
+        space: space(tenant),
+        challenge: ChallengeId::from_bytes(id(number)),
+        subject: subject(tenant, number),
+        channel: Channel::Sms,
+        address: sealed(tenant, number),
+        client: None,
+        purpose: "login".into(),
+        context: None,
+        context_text: None,
+        kid: 1,
+        format: PasscodeFormat::default(),
+        code_expires_at: NOW + Duration::from_secs(600),
+        created_at: NOW,
+        tries: 0,
+        last_error: None,
+        state: MessageState::Queued,
+        due,
+    }
+}
+
+/// A recipient that was last sent a code at this time; it expires an hour later.
+pub(super) fn recipient(tenant: TenantId, number: u64, sent_at: Timestamp) -> Recipient {
+    let mut sends = SlidingLog::default();
+    sends.push(sent_at);
+    Recipient { sends, ..Recipient::new(space(tenant), bucket(number)) }
+}
+
+/// A record of any kind.
+pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
+    match kind {
+        Kind::Tenant => sample_tenant(tenant, number).into(),
+        Kind::ApiKey => api_key(tenant, number).into(),
+        Kind::KeyUse => KeyUse { tenant, ..register(number, 7) }.into(),
+        Kind::SigningKey => signing_key(tenant, number).into(),
+        Kind::Recipient => recipient(tenant, number, NOW).into(),
+        Kind::Challenge => challenge(tenant, number).into(),
+        Kind::User => user(tenant, number, number).into(),
+        Kind::Session => session(tenant, number, number).into(),
+        Kind::Message => message(tenant, number, Due { at: Some(NOW), lease: Some([3; 16]) }).into(),
+        Kind::Event => event(tenant, number).into(),
+        Kind::Audit => audit(tenant, number).into(),
+        Kind::Reply => reply(tenant, number).into(),
+    }
+}
+
+fn sample_tenant(id: TenantId, number: u64) -> Tenant {
+    Tenant {
+        id,
+        name: format!("Tenant \"{number}\" \u{0}\u{1f511}"),
+        email: sealed(id, number),
+        company_name: None,
+        plan: "free".into(),
+        status: TenantStatus::Active,
+        status_changed_at: NOW,
+        status_reason: None,
+        created_at: NOW,
+        webhook_url: None,
+        webhook_secret: sealed(id, number),
+        settings: Settings::default(),
+    }
+}
+
+fn api_key(tenant: TenantId, number: u64) -> ApiKey {
+    ApiKey {
+        id: KeyId::from_bytes(id(number)),
+        tenant,
+        name: format!("Key {number}"),
+        key_type: KeyType::Secret,
+        mode: Mode::Live,
+        digest: Digest32(digest(&[3, number_of(tenant), number])),
+        last4: "wxyz".into(),
+        allowed_origins: Vec::new(),
+        allowed_ips: vec!["10.0.0.0/8".parse().unwrap()],
+        scopes: Vec::new(),
+        created_at: NOW,
+        expires_at: None,
+        state: KeyState::Active,
+    }
+}
+
+fn signing_key(tenant: TenantId, number: u64) -> StoredSigningKey {
+    StoredSigningKey {
+        id: SigningKeyId::from_bytes(id(number)),
+        tenant,
+        algorithm: Algorithm::Hs256,
+        material: sealed(tenant, number),
+        created_at: NOW,
+        retired_at: number.is_multiple_of(2).then_some(NOW),
+    }
+}
+
+fn challenge(tenant: TenantId, number: u64) -> Challenge {
+    Challenge {
+        id: ChallengeId::from_bytes(id(number)),
+        space: space(tenant),
+        subject: subject(tenant, number),
+        bucket: bucket(number),
+        purpose: "login".into(),
+        context: Some(Digest32(digest(&[number]))),
+        channel: Channel::Email,
+        kid: 1,
+        format: PasscodeFormat::default(),
+        attempts: 5,
+        created_at: NOW,
+        expires_at: NOW + Duration::from_secs(600),
+        sends: 1,
+        sent_at: NOW,
+        wrong_bound: 1,
+        wrong_unbound: 2,
+        decoy: false,
+        state: ChallengeState::Live { address: sealed(tenant, number) },
+    }
+}
+
+fn event(tenant: TenantId, number: u64) -> Event {
+    let person = Person { subject: subject(tenant, number), user: None, address: None, client: None };
+    Event {
+        id: EventId::from_bytes(id(number)),
+        space: space(tenant),
+        kind: EventKind::OtpRequested,
+        at: NOW,
+        person: Some(person),
+        data: serde_json::json!({"number": number, "text": "\u{0} ' \" \\ \u{10ffff}"}),
+    }
+}
+
+fn audit(tenant: TenantId, number: u64) -> Audit {
+    Audit {
+        id: AuditId::from_bytes(id(number)),
+        tenant,
+        at: NOW,
+        action: Action::TenantCreated,
+        actor: Actor::Administrator,
+        target: format!("target {number}"),
+        client: None,
+        request_id: None,
+        data: serde_json::Value::Null,
+    }
+}
+
+fn reply(tenant: TenantId, number: u64) -> StoredReply {
+    StoredReply {
+        name: Digest32(digest(&[4, number])),
+        tenant,
+        fingerprint: Digest32(digest(&[number])),
+        outcome: sealed(tenant, number),
+        created_at: NOW,
+    }
+}

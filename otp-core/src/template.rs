@@ -1,0 +1,160 @@
+//! The built-in messages that carry a code: subject, HTML and plain text of the e-mail, and the text message.
+//!
+//! They are compiled once. A variable that a template names and [`MessageContext`] lacks is an error, and the tests
+//! render every template from samples, so none is found out in front of a user.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::secret::Secret;
+
+const SUBJECT: &str = "subject.txt";
+const HTML: &str = "email.html";
+const TEXT: &str = "email.txt";
+const SMS: &str = "sms.txt";
+
+/// What a message tells. Line breaks and invisible controls in any of it become spaces.
+#[derive(Clone, Debug)]
+pub struct MessageContext {
+    /// Who sends it, as the user knows it.
+    pub app_name: String,
+    /// The code.
+    pub otp: Secret,
+    /// Minutes from the request until the code expires.
+    pub expires_in_minutes: u32,
+    /// What is being approved with the code, if not just a login.
+    pub context: Option<String>,
+    /// Address of the client that asked.
+    pub request_ip: Option<String>,
+    /// When it asked.
+    pub request_time: Timestamp,
+    /// Where the user finds help; shown if it is `https`.
+    pub support_url: Option<String>,
+    /// The host where the code is to be entered. A text message that names it is filled in by browsers there only.
+    pub host: Option<String>,
+}
+
+/// A message that is ready to be sent by e-mail. All but the subject hold the code.
+#[derive(Clone)]
+pub struct Rendered {
+    /// One line, without the code.
+    pub subject: String,
+    /// The HTML part.
+    pub html: String,
+    /// The plain-text part.
+    pub text: String,
+}
+
+/// A template does not render. The text names the template and the line, and no value.
+#[derive(Debug, thiserror::Error)]
+#[error("a message template does not render")]
+pub struct TemplateError(#[from] minijinja::Error);
+
+/// The e-mail.
+///
+/// # Errors
+/// [`TemplateError`] when a template asks for what the context lacks.
+pub fn render(message: &MessageContext) -> Result<Rendered, TemplateError> {
+    let values = values(message);
+    Ok(Rendered {
+        subject: template(SUBJECT, &values)?,
+        html: template(HTML, &values)?,
+        text: template(TEXT, &values)?,
+    })
+}
+
+/// The text message, for SMS and WhatsApp. With a host its last line is the origin-bound form that browsers and phones
+/// read: `@example.org #123456789`.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_sms(message: &MessageContext) -> Result<String, TemplateError> {
+    template(SMS, &values(message))
+}
+
+/// The code in groups of up to four characters, the way people read it out: `123 456 789`.
+pub fn grouped(code: &str) -> String {
+    let characters: Vec<char> = code.chars().collect();
+    let mut groups = characters.len().div_ceil(4);
+    let mut rest = characters.as_slice();
+    let mut text = String::with_capacity(code.len() + groups);
+    while groups > 0 {
+        let (group, behind) = rest.split_at(rest.len().div_ceil(groups));
+        text.extend(group);
+        groups -= 1;
+        rest = behind;
+        if groups > 0 {
+            text.push(' ');
+        }
+    }
+    text
+}
+
+/// What the templates see, under the names that tenants' own templates use as well.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Variables<'a> {
+    app_name: String,
+    otp: &'a str,
+    otp_grouped: String,
+    expires_in_minutes: u32,
+    context: Option<String>,
+    request_ip: Option<String>,
+    request_time: String,
+    support_url: Option<String>,
+    host: Option<String>,
+}
+
+fn values(message: &MessageContext) -> Value {
+    let line = |text: &Option<String>| text.as_deref().map(one_line);
+    Value::from(Serde(&Variables {
+        app_name: one_line(&message.app_name),
+        otp: message.otp.expose(),
+        otp_grouped: grouped(message.otp.expose()),
+        expires_in_minutes: message.expires_in_minutes,
+        context: line(&message.context),
+        request_ip: line(&message.request_ip),
+        request_time: message.request_time.civil().strftime("%-d %B %Y, %H:%M UTC").to_string(),
+        support_url: line(&message.support_url).filter(|url| url.starts_with("https://")),
+        host: line(&message.host),
+    }))
+}
+
+/// The text without what could begin a header or a line of its own, or turn the reading direction.
+fn one_line(text: &str) -> String {
+    let breaks = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.trim().replace(breaks, " ")
+}
+
+fn template(name: &str, values: &Value) -> Result<String, TemplateError> {
+    static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(built_in);
+    Ok(TEMPLATES.get_template(name)?.render(values.clone())?)
+}
+
+fn built_in() -> Environment<'static> {
+    let mut templates = Environment::new();
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    templates.set_syntax(syntax.expect("the usual delimiters"));
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Otherwise errors of a debug build print the values, and with them the code.
+    templates.set_debug(false);
+    for (name, source) in [
+        (SUBJECT, include_str!("template/subject.txt")),
+        (HTML, include_str!("template/email.html")),
+        (TEXT, include_str!("template/email.txt")),
+        (SMS, include_str!("template/sms.txt")),
+    ] {
+        templates.add_template(name, source).expect("built-in templates compile");
+    }
+    templates
+}

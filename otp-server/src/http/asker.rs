@@ -1,0 +1,269 @@
+//! Who asks: credential, address and headers of a request, and what they entitle to.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use ipnet::IpNet;
+use otp_core::api_key::{KeyType, is_admin_token};
+use otp_core::idempotency::Idempotency;
+use otp_core::secret::{Digest32, Secret};
+use otp_core::{Approach, Caller, Client, Me, TenantId};
+
+use super::App;
+use super::layers::RequestId;
+use super::problem::Problem;
+use crate::listen::Peer;
+
+/// What a request shows to be let in.
+enum Credential {
+    None,
+    Key(Secret),
+    Administrator(Secret),
+    Token(Secret),
+}
+
+/// One request's sender.
+pub struct Asker {
+    credential: Credential,
+    /// A key beside an access token.
+    key: Option<Secret>,
+    ip: Option<IpAddr>,
+    user_agent: Option<String>,
+    origin: Option<String>,
+    from_browser: bool,
+    request_id: Option<String>,
+    idempotency_key: Option<String>,
+    operation: String,
+}
+
+impl FromRequestParts<Arc<App>> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let headers = &parts.headers;
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let peer = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+        let (credential, key) = credentials(headers);
+        Ok(Self {
+            credential,
+            key,
+            ip: client_ip(peer, headers, &app.trusted_proxies),
+            user_agent: text("user-agent"),
+            origin: text("origin"),
+            from_browser: headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-mode")
+                || headers.contains_key("sec-fetch-site"),
+            request_id: parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone()),
+            idempotency_key: text("idempotency-key"),
+            operation: format!("{} {}", parts.method, parts.uri.path()),
+        })
+    }
+}
+
+fn credentials(headers: &HeaderMap) -> (Credential, Option<Secret>) {
+    let secret = |text: &str| Secret::from(text.to_owned());
+    let key = headers.get("x-otp-api-key").and_then(|value| value.to_str().ok()).map(secret);
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|value| value.split_once(' '));
+    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let credential = match (bearer, &key) {
+        (Some(token), _) if is_admin_token(token) => Credential::Administrator(secret(token)),
+        (Some(token), _) if token.bytes().filter(|byte| *byte == b'.').count() == 2 => Credential::Token(secret(token)),
+        (Some(token), None) => Credential::Key(secret(token)),
+        (_, Some(key)) => Credential::Key(key.clone()),
+        (None, None) => Credential::None,
+    };
+    (credential, key)
+}
+
+/// The right-most address that is no trusted proxy. Headers of anybody else are ignored: whoever may set them freely
+/// would choose the address that limits count.
+fn client_ip(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = peer?.ip().to_canonical();
+    let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
+    let mut hops = forwarded_for(headers);
+    while let Some(hop) = hops.pop() {
+        match hop {
+            // A trusted proxy forwards what it cannot read: the last known address is as far as can be believed.
+            None => return Some(peer),
+            Some(ip) if is_trusted(&ip) => continue,
+            Some(ip) => return Some(ip),
+        }
+    }
+    Some(peer)
+}
+
+/// The hops that the proxies tell of, nearest last; `None` for one that is no address.
+fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let values = |name| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    let simple: Vec<_> =
+        values("x-forwarded-for").flat_map(|value| value.split(',')).map(|hop| parse_hop(hop.trim())).collect();
+    if !simple.is_empty() {
+        return simple;
+    }
+    let elements = values("forwarded").flat_map(|value| value.split(','));
+    let node = |element: &str| {
+        let pair = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+        let mut nodes = pair.filter(|(name, _)| name.eq_ignore_ascii_case("for"));
+        nodes.next().and_then(|(_, node)| parse_hop(node.trim_matches('"')))
+    };
+    elements.map(node).collect()
+}
+
+/// An address, with or without port, IPv6 with or without brackets (RFC 7239 section 6).
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let ip = hop.parse::<IpAddr>().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    ip.or_else(bracketed).map(|ip| ip.to_canonical())
+}
+
+impl Asker {
+    /// The client as the socket and its headers show it.
+    pub fn client(&self) -> Client {
+        Client { ip: self.ip, user_agent: self.user_agent.clone(), request_id: self.request_id.clone() }
+    }
+
+    /// Whether a browser sent it.
+    pub fn is_browser(&self) -> bool {
+        self.from_browser
+    }
+
+    /// The idempotency key, if there is one, with what was asked under it.
+    pub fn idempotency(&self, raw: &[u8]) -> Result<Option<Idempotency>, Problem> {
+        let Some(key) = &self.idempotency_key else { return Ok(None) };
+        if key.is_empty() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            let detail = "use 1 to 255 printable ASCII characters";
+            return Err(Problem::field("invalid_idempotency_key", "Idempotency-Key", detail));
+        }
+        Ok(Some(Idempotency::new(key, &self.operation, raw)))
+    }
+
+    /// The tenant behind a key of either type.
+    pub async fn key(&self, app: &App) -> Result<Caller, Problem> {
+        match &self.credential {
+            Credential::Key(key) => self.authenticate(app, key).await,
+            Credential::Token(_) if self.key.is_some() => self.key_beside_token(app).await?.ok_or_else(missing_key),
+            _ => Err(missing_key()),
+        }
+    }
+
+    /// The key shown beside an access token, if one is.
+    pub async fn key_beside_token(&self, app: &App) -> Result<Option<Caller>, Problem> {
+        match (&self.key, &self.credential) {
+            (Some(key), _) | (None, Credential::Key(key)) => self.authenticate(app, key).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn authenticate(&self, app: &App, key: &Secret) -> Result<Caller, Problem> {
+        let approach =
+            Approach { origin: self.origin.as_deref(), ip: self.ip, from_browser: self.from_browser };
+        Ok(app.service.authenticate(key.expose(), &approach).await?.with_client(self.client()))
+    }
+
+    /// The tenant behind a secret key, on a route that browsers must not call.
+    pub async fn secret_key(&self, app: &App) -> Result<Caller, Problem> {
+        let caller = self.key(app).await?;
+        if caller.key_type() != Some(KeyType::Secret) {
+            let detail = "this route needs a secret key (otp_live_sk_… or otp_test_sk_…)";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "secret_key_required", detail));
+        }
+        if self.from_browser {
+            let detail = "a secret key must not be in a browser; call this from your server and rotate the key";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "secret_key_in_browser", detail));
+        }
+        Ok(caller)
+    }
+
+    /// The platform administrator.
+    pub fn administrator(&self, app: &App) -> Result<(), Problem> {
+        let required = || {
+            let detail = "this route needs the platform administrator's token (otp_admin_…)";
+            Problem::new(StatusCode::FORBIDDEN, "administrator_required", detail)
+        };
+        match &self.credential {
+            Credential::Administrator(token) if app.admin_token.matches(&Digest32::of(token.expose().as_bytes())) => {
+                Ok(())
+            }
+            Credential::Administrator(_) => Err(otp_core::Error::InvalidApiKey.into()),
+            Credential::None => Err(missing_key()),
+            Credential::Key(_) | Credential::Token(_) => Err(required()),
+        }
+    }
+
+    /// Whether the request shows an administrator's token, right or wrong.
+    pub fn claims_administrator(&self) -> bool {
+        matches!(self.credential, Credential::Administrator(_))
+    }
+
+    /// The administrator acting on a tenant, or the tenant itself. Another tenant's id reads like an unknown one.
+    pub async fn of_tenant(&self, app: &App, id: &str) -> Result<Caller, Problem> {
+        if self.claims_administrator() {
+            self.administrator(app)?;
+            let id: TenantId = id.parse().map_err(|_| Problem::not_found("customer"))?;
+            return Ok(app.service.administrator(id).await?.with_client(self.client()));
+        }
+        let caller = self.secret_key(app).await?;
+        if id.parse() != Ok(caller.space().tenant) {
+            return Err(Problem::not_found("customer"));
+        }
+        Ok(caller)
+    }
+
+    /// The signed-in user.
+    pub async fn user(&self, app: &App) -> Result<Me, Problem> {
+        let Credential::Token(token) = &self.credential else {
+            let detail = "send the access token as Authorization: Bearer TOKEN";
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_token", detail));
+        };
+        let me = app.service.me(token.expose()).await?;
+        if let Some(caller) = self.key_beside_token(app).await? {
+            if !me.is_of(&caller) {
+                return Err(otp_core::Error::InvalidToken.into());
+            }
+        }
+        Ok(me)
+    }
+}
+
+fn missing_key() -> Problem {
+    let detail = "send an API key as X-OTP-API-Key: KEY or Authorization: Bearer KEY";
+    Problem::new(StatusCode::UNAUTHORIZED, "missing_api_key", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip_seen(peer: &str, forwarded: &[(&'static str, &str)], trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in forwarded {
+            headers.append(*name, value.parse().unwrap());
+        }
+        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        client_ip(format!("{peer}:1").parse().ok(), &headers, &trusted).unwrap().to_string()
+    }
+
+    #[test]
+    fn forwarding_headers_are_believed_from_trusted_proxies_only_and_from_the_right() {
+        let xff = |value| [("x-forwarded-for", value)];
+        assert_eq!(ip_seen("9.9.9.9", &xff("1.1.1.1"), &[]), "9.9.9.9");
+        assert_eq!(ip_seen("9.9.9.9", &xff("1.1.1.1"), &["10.0.0.0/8"]), "9.9.9.9");
+        assert_eq!(ip_seen("10.0.0.1", &xff("1.1.1.1"), &["10.0.0.0/8"]), "1.1.1.1");
+        assert_eq!(ip_seen("10.0.0.1", &xff("6.6.6.6, 1.1.1.1"), &["10.0.0.0/8"]), "1.1.1.1");
+        assert_eq!(ip_seen("10.0.0.1", &xff("6.6.6.6, 1.1.1.1, 10.0.0.2"), &["10.0.0.0/8"]), "1.1.1.1");
+        assert_eq!(ip_seen("10.0.0.1", &xff("1.1.1.1, nonsense"), &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(ip_seen("10.0.0.1", &[], &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(ip_seen("[::ffff:10.0.0.1]", &xff("::ffff:1.1.1.1"), &["10.0.0.0/8"]), "1.1.1.1");
+        let two = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "1.1.1.1:4711")];
+        assert_eq!(ip_seen("10.0.0.1", &two, &["10.0.0.0/8"]), "1.1.1.1");
+        let rfc7239 = [("forwarded", "for=6.6.6.6, For=\"[2001:db8::1]:80\";proto=https")];
+        assert_eq!(ip_seen("10.0.0.1", &rfc7239, &["10.0.0.0/8"]), "2001:db8::1");
+    }
+}

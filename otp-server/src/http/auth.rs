@@ -1,0 +1,344 @@
+//! `/auth/request-otp` and `/auth/verify-otp`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+use otp_core::api_key::KeyType;
+use otp_core::idempotency::Answer;
+use otp_core::{
+    Address, Caller, Client, Deliver, OtpChallenge, OtpRequest, OtpVerification, Secret, SignedIn, parse_challenge,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::App;
+use super::asker::Asker;
+use super::body::Body;
+use super::docs::{KeyProblems, LimitProblems, WriteProblems};
+use super::limits;
+use super::problem::{Problem, ProblemBody};
+
+/// Asks for a code.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestOtpBody {
+    /// Whom to send it to.
+    #[schema(example = "ann@example.org")]
+    email: Option<String>,
+    /// A phone number; this version sends e-mail only and refuses it.
+    phone: Option<String>,
+    /// What the code will be good for.
+    #[schema(default = "login", example = "login")]
+    purpose: Option<String>,
+    /// What is being approved: bound into the code and shown in the message.
+    #[schema(example = "Pay 120 EUR to Acme")]
+    context: Option<String>,
+    /// Whether an unknown address may become a user.
+    #[schema(default = true)]
+    create_user: Option<bool>,
+    /// Your own notes, given back in events.
+    metadata: Option<Map<String, Value>>,
+    /// The end user's side, honoured for secret keys.
+    client: Option<ClientBody>,
+    /// Who hands the code over: `caller` returns it to a secret key with the scope `otp:reveal`.
+    #[schema(default = "service")]
+    deliver: Option<DeliverBody>,
+}
+
+/// The end user's side of a server's call.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientBody {
+    /// The end user's address.
+    #[schema(value_type = Option<String>, example = "203.0.113.7")]
+    ip: Option<IpAddr>,
+    /// The end user's browser or app.
+    user_agent: Option<String>,
+}
+
+/// Who hands the code over.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliverBody {
+    /// The service.
+    Service,
+    /// The caller.
+    Caller,
+}
+
+/// A code is on its way.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OtpSent {
+    success: bool,
+    message: &'static str,
+    /// Show it when saying the code: it has guesses of its own.
+    #[schema(example = "otp_9rMBTKQb9CyJtyAaVmjYpb")]
+    challenge_id: String,
+    /// Seconds the code lives.
+    expires_in: u64,
+    /// When the code dies.
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// When another message can be sent.
+    #[schema(format = DateTime)]
+    resend_at: String,
+    /// Messages that can still be sent to this recipient within the hour.
+    remaining: u64,
+    /// How it travels.
+    channel: &'static str,
+    /// The code, with test keys only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_code: Option<String>,
+    /// The code, with `deliver: "caller"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+}
+
+/// Sends a code, or the same code again while it lives.
+#[utoipa::path(
+    post, path = "/auth/request-otp", tag = "Sign-in", request_body = RequestOtpBody,
+    security(("apiKey" = []), ("apiKeyHeader" = [])),
+    responses(
+        (status = 200, description = "The code is on its way.", body = OtpSent),
+        KeyProblems, WriteProblems, LimitProblems,
+    )
+)]
+pub async fn request_otp(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    body: Body<RequestOtpBody>,
+) -> Result<Response, Problem> {
+    let caller = asker.key(&app).await?;
+    let idempotency = asker.idempotency(&body.raw)?;
+    let body = body.value;
+    let deliver = match body.deliver {
+        Some(DeliverBody::Caller) => Deliver::Caller,
+        _ => Deliver::Service,
+    };
+    let address = address(body.email.as_deref(), body.phone.as_deref())?.ok_or_else(missing_address)?;
+    let base = OtpRequest::to(address);
+    let request = OtpRequest {
+        purpose: body.purpose.unwrap_or(base.purpose),
+        context: body.context,
+        create_user: body.create_user.unwrap_or(true),
+        metadata: body.metadata,
+        client: end_user(&asker, &caller, body.client),
+        deliver,
+        idempotency,
+        ..base
+    };
+    let answer = app.service.request_otp(&caller, request).await?;
+    Ok(sent(&caller, deliver, answer))
+}
+
+fn sent(caller: &Caller, deliver: Deliver, answer: Answer<OtpChallenge>) -> Response {
+    let challenge = answer.value;
+    let code = challenge.code.as_ref().map(|code| code.expose().to_owned());
+    let (code, test_code) = if deliver == Deliver::Caller { (code, None) } else { (None, code) };
+    let body = OtpSent {
+        success: true,
+        message: if deliver == Deliver::Caller { "Code created" } else { "Code sent" },
+        challenge_id: challenge.challenge_id.to_string(),
+        expires_in: challenge.expires_at.secs_after(challenge.requested_at),
+        expires_at: challenge.expires_at.to_string(),
+        resend_at: challenge.resend_at.to_string(),
+        remaining: challenge.limit.remaining,
+        channel: challenge.channel.as_str(),
+        test_code,
+        code,
+    };
+    let mut response = Json(body).into_response();
+    limits::limit(response.headers_mut(), &challenge.limit);
+    if let Some(quota) = challenge.quota.filter(|_| caller.key_type() == Some(KeyType::Secret)) {
+        limits::quota(response.headers_mut(), &quota);
+    }
+    mark_replay(&mut response, answer.replayed);
+    response
+}
+
+/// Says that nothing was done this time.
+pub fn mark_replay(response: &mut Response, replayed: bool) {
+    if replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+}
+
+/// The address a body names, if it names one.
+fn address(email: Option<&str>, phone: Option<&str>) -> Result<Option<Address>, Problem> {
+    match (email, phone) {
+        (Some(_), Some(_)) => Err(Problem::field("invalid_request", "phone", "name either email or phone")),
+        (Some(email), None) => match email.parse() {
+            Ok(email) => Ok(Some(Address::Email(email))),
+            Err(error) => Err(Problem::field("invalid_email", "email", format!("{error}"))),
+        },
+        (None, Some(phone)) => match phone.parse::<otp_core::subject::PhoneNumber>() {
+            Ok(_) => Err(Problem::field("invalid_channel", "channel", "this server sends e-mail only; name email")),
+            Err(error) => Err(Problem::field("invalid_phone", "phone", format!("{error}"))),
+        },
+        (None, None) => Ok(None),
+    }
+}
+
+fn missing_address() -> Problem {
+    Problem::field("missing_field", "email", "name the e-mail address")
+}
+
+/// Whose address and browser count: what a server says of its user, or the client itself. A server that says nothing has
+/// no client address: its own would lump all its users together.
+fn end_user(asker: &Asker, caller: &Caller, named: Option<ClientBody>) -> Client {
+    let own = asker.client();
+    match (caller.key_type(), named) {
+        (Some(KeyType::Publishable), _) => own,
+        (_, Some(named)) => Client { ip: named.ip, user_agent: named.user_agent, ..own },
+        (_, None) if asker.is_browser() => own,
+        (_, None) => Client { ip: None, user_agent: None, ..own },
+    }
+}
+
+/// Says a code.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifyOtpBody {
+    /// The address that was asked.
+    email: Option<String>,
+    /// A phone number; this version sends e-mail only and refuses it.
+    phone: Option<String>,
+    /// The challenge, as the request was answered with. Either this or the address is needed.
+    #[schema(example = "otp_9rMBTKQb9CyJtyAaVmjYpb")]
+    challenge_id: Option<String>,
+    /// The code; spaces and hyphens do not matter.
+    #[schema(example = "123 456 789")]
+    otp: String,
+    /// What it was asked for.
+    #[schema(default = "login")]
+    purpose: Option<String>,
+    /// What is being approved, as it was when the code was asked for.
+    context: Option<String>,
+    /// What a right code is exchanged for.
+    #[schema(default = "session")]
+    result: Option<ResultBody>,
+    /// The end user's side, honoured for secret keys.
+    client: Option<ClientBody>,
+}
+
+/// What a right code is exchanged for.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultBody {
+    /// A session with its tokens.
+    Session,
+    /// A signed proof and no session.
+    Proof,
+}
+
+/// A user has signed in, or a session was prolonged.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedInBody {
+    success: bool,
+    /// The access token, a JWT.
+    token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// When the access token ends.
+    #[schema(format = DateTime)]
+    expires_at: String,
+    /// What the next access token is got with; it works once.
+    refresh_token: String,
+    /// When the refresh token ends.
+    #[schema(format = DateTime)]
+    refresh_expires_at: String,
+    user_id: String,
+    email: Option<String>,
+    /// Whether this was the first sign-in.
+    is_new_user: bool,
+    session_id: String,
+}
+
+/// The answer to `result: "proof"`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProofBody {
+    success: bool,
+    /// A JWT of type `proof+jwt`, good for five minutes and to be accepted once.
+    proof: String,
+}
+
+/// Either answer to a right code.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code)] // for the document: a handler answers with one or the other
+pub enum Verified {
+    Session(SignedInBody),
+    Proof(ProofBody),
+}
+
+/// Accepts a right code, once ever, and signs the user in.
+#[utoipa::path(
+    post, path = "/auth/verify-otp", tag = "Sign-in", request_body = VerifyOtpBody,
+    security(("apiKey" = []), ("apiKeyHeader" = [])),
+    responses(
+        (status = 200, description = "The code was right.", body = Verified),
+        (status = 404, description = "No code is open: `otp_not_found`.", body = ProblemBody),
+        KeyProblems, WriteProblems, LimitProblems,
+    )
+)]
+pub async fn verify_otp(
+    State(app): State<Arc<App>>,
+    asker: Asker,
+    body: Body<VerifyOtpBody>,
+) -> Result<Response, Problem> {
+    let caller = asker.key(&app).await?;
+    let idempotency = asker.idempotency(&body.raw)?;
+    let body = body.value;
+    let result = body.result.unwrap_or(ResultBody::Session);
+    let address = address(body.email.as_deref(), body.phone.as_deref())?;
+    let challenge = body.challenge_id.as_deref().map(parse_challenge).transpose()?;
+    let verification = OtpVerification {
+        address,
+        challenge,
+        code: body.otp,
+        purpose: body.purpose.unwrap_or_else(|| "login".to_owned()),
+        context: body.context,
+        client: end_user(&asker, &caller, body.client),
+        idempotency,
+    };
+    if result == ResultBody::Proof {
+        let answer = app.service.prove_otp(&caller, verification).await?;
+        let mut response = Json(ProofBody { success: true, proof: text(&answer.value.token) }).into_response();
+        mark_replay(&mut response, answer.replayed);
+        return Ok(response);
+    }
+    let answer = app.service.verify_otp(&caller, verification).await?;
+    Ok(signed_in(answer))
+}
+
+/// The answer that carries tokens.
+pub fn signed_in(answer: Answer<SignedIn>) -> Response {
+    let signed_in = answer.value;
+    let body = SignedInBody {
+        success: true,
+        token: text(&signed_in.token),
+        token_type: "Bearer",
+        expires_at: signed_in.expires_at.to_string(),
+        refresh_token: text(&signed_in.refresh_token),
+        refresh_expires_at: signed_in.refresh_expires_at.to_string(),
+        user_id: signed_in.user_id.to_string(),
+        email: signed_in.email,
+        is_new_user: signed_in.is_new_user,
+        session_id: signed_in.session_id.to_string(),
+    };
+    let mut response = Json(body).into_response();
+    mark_replay(&mut response, answer.replayed);
+    response
+}
+
+fn text(secret: &Secret) -> String {
+    secret.expose().to_owned()
+}

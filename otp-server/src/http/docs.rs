@@ -1,0 +1,152 @@
+//! `/openapi.json`, `/docs` and the public keys; and what the routes' documentation shares.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documented, ResponseBuilder};
+use utoipa::{IntoResponses, Modify};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::App;
+use super::problem::{Problem, ProblemBody};
+
+/// Names the credentials.
+pub struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut OpenApi) {
+        let bearer = |description: &str| {
+            let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build();
+            SecurityScheme::Http(scheme)
+        };
+        let header = ApiKeyValue::with_description("X-OTP-API-Key", "The same key in a header of its own.");
+        let components = document.components.get_or_insert_default();
+        for (name, scheme) in [
+            ("apiKey", bearer("An API key: otp_live_sk_…, otp_test_sk_…, otp_live_pk_…, otp_test_pk_….")),
+            ("apiKeyHeader", SecurityScheme::ApiKey(ApiKey::Header(header))),
+            ("accessToken", bearer("A user's access token.")),
+            ("administrator", bearer("The platform administrator's token: otp_admin_….")),
+        ] {
+            components.add_security_scheme(name, scheme);
+        }
+    }
+}
+
+fn problems(list: &[(&str, &str)]) -> BTreeMap<String, RefOr<Documented>> {
+    let content = || {
+        let schema = Ref::from_schema_name("ProblemBody");
+        ContentBuilder::new().schema(Some(schema)).build()
+    };
+    let response = |description: &str| {
+        ResponseBuilder::new().description(description).content("application/problem+json", content()).build()
+    };
+    list.iter().map(|(status, text)| ((*status).to_owned(), RefOr::T(response(text)))).collect()
+}
+
+macro_rules! problem_sets {
+    ($($(#[$meta:meta])* $name:ident: $($status:literal => $text:literal),+;)*) => {$(
+        $(#[$meta])*
+        pub struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Documented>> {
+                problems(&[$(($status, $text)),+])
+            }
+        }
+    )*};
+}
+
+problem_sets! {
+    /// Of routes that take a key.
+    KeyProblems:
+        "401" => "`missing_api_key`, `invalid_api_key`; of a code: `otp_invalid`, `otp_expired`, `otp_attempts_exceeded`.",
+        "403" => "`customer_suspended`, `customer_cancelled`, `origin_not_allowed`, `ip_not_allowed`, `scope_required`, \
+                  `plan_limit`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of routes that take an access or refresh token.
+    TokenProblems:
+        "401" => "`missing_token`, `invalid_token`, `invalid_refresh_token`, `refresh_token_reused`.",
+        "403" => "`customer_suspended`, `customer_cancelled`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of routes under `/admin`.
+    AdminProblems:
+        "401" => "`missing_api_key`, `invalid_api_key`.",
+        "403" => "`secret_key_required`, `secret_key_in_browser`, `administrator_required`, `customer_suspended`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of routes that take a query.
+    ReadProblems:
+        "400" => "`invalid_field`, `invalid_cursor`.";
+    /// Of routes that take a body.
+    WriteProblems:
+        "400" => "`invalid_json`, `invalid_request`, or the field's own code in `errors`.",
+        "408" => "`body_incomplete`.",
+        "413" => "`body_too_large`: more than 64 KiB.",
+        "415" => "`unsupported_media_type`.",
+        "422" => "`idempotency_conflict`: the key was used for another request.";
+    /// Of routes with limits.
+    LimitProblems:
+        "429" => "`rate_limit_exceeded`, `cooldown`, `quota_exceeded`; see `Retry-After`.";
+}
+
+/// The document and its page. Everything the page loads is part of the binary.
+pub fn pages<S: Clone + Send + Sync + 'static>(mut document: OpenApi) -> Router<S> {
+    use utoipa::{PartialSchema, ToSchema};
+    let components = document.components.get_or_insert_default();
+    components.schemas.entry("ProblemBody".to_owned()).or_insert_with(ProblemBody::schema);
+    let mut schemas = Vec::new();
+    ProblemBody::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    let text = document.to_json().unwrap_or_default();
+    let serve = move || {
+        let text = text.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], text) }
+    };
+    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(true));
+    let page: Router<S> = page.into();
+    Router::new().route("/openapi.json", get(serve)).merge(page.layer(axum::middleware::map_response(page_policy)))
+}
+
+/// The page runs its own scripts and talks to this server, and to nothing else.
+async fn page_policy(mut response: Response) -> Response {
+    let policy = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
+                  img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
+}
+
+fn key_set(keys: serde_json::Value) -> Response {
+    let mut response = Json(keys).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    response
+}
+
+/// The public keys of all customers, for tokens signed with EdDSA or ES256. A token's `kid` tells which one.
+#[utoipa::path(
+    get, path = "/.well-known/jwks.json", tag = "Service", security(()),
+    responses((status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"))
+)]
+pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    Ok(key_set(app.service.all_jwks().await?))
+}
+
+/// The public keys of one customer.
+#[utoipa::path(
+    get, path = "/auth/{customerId}/.well-known/jwks.json", tag = "Service", security(()),
+    params(("customerId" = String, Path, description = "The customer: the token's `aud`.")),
+    responses(
+        (status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"),
+        (status = 404, description = "No such customer.", body = ProblemBody),
+    )
+)]
+pub async fn customer_jwks(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id = id.parse().map_err(|_| Problem::not_found("customer"))?;
+    Ok(key_set(app.service.jwks(id).await?))
+}

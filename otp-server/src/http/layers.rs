@@ -1,0 +1,110 @@
+//! What surrounds every request: its id, CORS for end users' routes, security headers, counting.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use otp_core::SystemRandom;
+use tracing::Instrument;
+
+use super::App;
+use super::problem::ProblemCode;
+
+/// The request's id, in its extensions.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+tokio::task_local! {
+    static CURRENT: String;
+}
+
+/// The id of the request that this task works on.
+pub fn current_request_id() -> Option<String> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+/// Runs a request inside all of it.
+pub async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let id = request_id(&app, request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let origin = cross_origin(&request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let started = app.service.now();
+    let mut response = match origin.is_some() && is_preflight(&request) {
+        true => preflight(),
+        false => {
+            let span = tracing::info_span!("request", id = %id, %method, route = route.as_deref().unwrap_or("-"));
+            CURRENT.scope(id.clone(), next.run(request)).instrument(span).await
+        }
+    };
+    let took = app.service.now().since(started);
+    app.metrics.request(route.as_deref().unwrap_or("-"), method.as_str(), response.status().as_u16(), took);
+    finish(&mut response, &id, origin);
+    response
+}
+
+/// Taken from the request where it is short and plain, else made.
+fn request_id(app: &App, headers: &HeaderMap) -> String {
+    let sane = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
+    let made = || otp_core::RequestId::new(app.service.now(), &SystemRandom).to_string();
+    given.map_or_else(made, str::to_owned)
+}
+
+/// The origin to answer to, on the routes that browsers may call.
+fn cross_origin(request: &Request) -> Option<HeaderValue> {
+    let path = request.uri().path();
+    let is_public = path.starts_with("/auth/") || path == "/.well-known/jwks.json";
+    request.headers().get(header::ORIGIN).filter(|_| is_public).cloned()
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// A preflight carries no key, so it cannot know whose origins count: it lets every origin ask. The request itself is
+/// where the origin is enforced.
+fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, x-otp-api-key, idempotency-key, x-request-id",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+fn finish(response: &mut Response, id: &str, origin: Option<HeaderValue>) {
+    let refused = response.extensions().get::<ProblemCode>() == Some(&ProblemCode("origin_not_allowed"));
+    let headers = response.headers_mut();
+    if let Some(origin) = origin {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        if !refused {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            let exposed = "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, \
+                           idempotent-replayed";
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+        }
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

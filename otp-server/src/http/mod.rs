@@ -1,0 +1,131 @@
+//! The HTTP API: parses requests, calls the [`Service`], words the answers. No rule lives here.
+//!
+//! [`routes`] is an ordinary axum router, so another program can mount it in its own; the `embed_axum` example does.
+
+mod asker;
+mod auth;
+mod body;
+mod customers;
+mod docs;
+mod health;
+mod keys;
+mod layers;
+mod limits;
+mod metrics;
+mod problem;
+mod sessions;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use ipnet::IpNet;
+use otp_core::Service;
+use otp_core::secret::Digest32;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes as paths;
+
+use self::docs::Credentials;
+
+pub use metrics::Metrics;
+pub use problem::Problem;
+
+/// What the routes need.
+pub struct AppOptions {
+    /// The engine.
+    pub service: Service,
+    /// SHA-256 of the platform administrator's token.
+    pub admin_token: Digest32,
+    /// Proxies whose `X-Forwarded-For` and `Forwarded` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The state that the routes share.
+pub struct App {
+    service: Service,
+    admin_token: Digest32,
+    trusted_proxies: Vec<IpNet>,
+    metrics: Metrics,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// The state for these options.
+    pub fn new(options: AppOptions) -> Arc<Self> {
+        let AppOptions { service, admin_token, trusted_proxies } = options;
+        let draining = AtomicBool::new(false);
+        Arc::new(Self { service, admin_token, trusted_proxies, metrics: Metrics::default(), draining })
+    }
+
+    /// From now on `/health/ready` answers 503, so that a load balancer stops sending.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// What is counted of this server.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "OTP Auth", description = "Multi-tenant one-time-password authentication."),
+    modifiers(&Credentials),
+    tags(
+        (name = "Sign-in", description = "Codes, tokens and sessions of end users."),
+        (name = "Customers", description = "Customers of the installation and their API keys."),
+        (name = "Service", description = "Health and public keys."),
+    )
+)]
+struct Document;
+
+fn documented() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(paths!(auth::request_otp))
+        .routes(paths!(auth::verify_otp))
+        .routes(paths!(sessions::me))
+        .routes(paths!(sessions::refresh))
+        .routes(paths!(sessions::logout))
+        .routes(paths!(sessions::list))
+        .routes(paths!(sessions::end))
+        .routes(paths!(docs::jwks))
+        .routes(paths!(docs::customer_jwks))
+        .routes(paths!(customers::create, customers::list))
+        .routes(paths!(customers::own, customers::edit_own))
+        .routes(paths!(customers::one, customers::edit))
+        .routes(paths!(customers::set_status))
+        .routes(paths!(customers::suspend))
+        .routes(paths!(customers::activate))
+        .routes(paths!(keys::list, keys::create))
+        .routes(paths!(keys::edit, keys::revoke))
+        .routes(paths!(keys::rotate))
+        .routes(paths!(health::health))
+        .routes(paths!(health::ready))
+        .routes(paths!(health::live))
+}
+
+/// The OpenAPI 3.1 document, made from the handlers.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = documented().split_for_parts();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    document
+}
+
+/// The public routes.
+pub fn routes(app: Arc<App>) -> Router {
+    let (router, _) = documented().split_for_parts();
+    router
+        .merge(docs::pages(openapi()))
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), layers::around))
+        .with_state(app)
+}
+
+/// The operator's routes, for a listener that only the operator reaches: metrics, and health in detail.
+pub fn operator_routes(app: Arc<App>) -> Router {
+    Router::new().route("/metrics", get(metrics::show)).route("/health", get(health::detail)).with_state(app)
+}

@@ -1,0 +1,203 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use otp_core::Error;
+use otp_core::limit::Allowance;
+use otp_core::store::StoreError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::limits;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    field: Option<&'static str>,
+    retry_after: Option<u64>,
+    remaining_attempts: Option<u8>,
+    allowance: Option<(Kind, Allowance)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Limit,
+    Quota,
+}
+
+/// How an error reads on the wire.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemBody {
+    /// Always `about:blank`: `code` names the problem.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    pub problem_type: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What went wrong and how to mend it.
+    pub detail: String,
+    /// Always false.
+    pub success: bool,
+    /// Stable and machine-readable.
+    #[schema(example = "otp_invalid")]
+    pub code: String,
+    /// The id to quote to support.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Which fields break which rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Vec<FieldProblem>>,
+    /// Seconds to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// Guesses left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remaining_attempts: Option<u8>,
+}
+
+/// A field that breaks its rule.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct FieldProblem {
+    /// Which field.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem of the HTTP layer itself.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { status, code, detail, field: None, retry_after: None, remaining_attempts: None, allowance: None }
+    }
+
+    /// A field of the request breaks its rule.
+    pub fn field(code: &'static str, field: &'static str, message: impl Into<String>) -> Self {
+        Self { field: Some(field), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+    }
+
+    /// What was named does not exist, or is not the caller's: the two read the same.
+    pub fn not_found(what: &'static str) -> Self {
+        Error::NotFound(what).into()
+    }
+}
+
+fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::Invalid(_) => StatusCode::BAD_REQUEST,
+        Error::OtpNotFound | Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::OtpInvalid { .. } | Error::OtpExpired | Error::OtpAttemptsExceeded => StatusCode::UNAUTHORIZED,
+        Error::InvalidApiKey | Error::InvalidToken => StatusCode::UNAUTHORIZED,
+        Error::InvalidRefreshToken | Error::RefreshTokenReused => StatusCode::UNAUTHORIZED,
+        Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::PlanLimit(_) | Error::TenantNotActive(_) | Error::ScopeRequired(_) => StatusCode::FORBIDDEN,
+        Error::OriginNotAllowed | Error::IpNotAllowed => StatusCode::FORBIDDEN,
+        Error::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Store(StoreError::Corrupt(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+        Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let status = status_of(&error);
+        let mut problem = Self::new(status, error.code(), detail_of(status, &error));
+        problem.retry_after = error.retry_after();
+        match error {
+            Error::Invalid(invalid) => {
+                problem.detail = invalid.message;
+                problem.field = Some(invalid.field);
+            }
+            Error::OtpInvalid { remaining } => problem.remaining_attempts = Some(remaining),
+            Error::RateLimited(limited) | Error::Cooldown(limited) => {
+                problem.allowance = Some((Kind::Limit, limited.allowance));
+            }
+            Error::QuotaExceeded(limited) => problem.allowance = Some((Kind::Quota, limited.allowance)),
+            _ => {}
+        }
+        problem
+    }
+}
+
+/// What the client is told; of a server error nothing of the inside, which goes to the log.
+fn detail_of(status: StatusCode, error: &Error) -> String {
+    match status {
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            log_chain(error);
+            "something went wrong on our side".to_owned()
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            log_chain(error);
+            "the service cannot do this right now; nothing was changed, try again".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn log_chain(error: &Error) {
+    let mut causes = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(code = error.code(), %error, ?causes, "a request failed");
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            problem_type: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            errors: self.field.map(|field| {
+                vec![FieldProblem { field: field.to_owned(), message: self.detail.clone() }]
+            }),
+            detail: self.detail,
+            success: false,
+            code: self.code.to_owned(),
+            request_id: super::layers::current_request_id(),
+            retry_after: self.retry_after,
+            remaining_attempts: self.remaining_attempts,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        match self.allowance {
+            Some((Kind::Limit, allowance)) => limits::limit(headers, &allowance),
+            Some((Kind::Quota, allowance)) => limits::quota(headers, &allowance),
+            None => {}
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(ProblemCode(self.code));
+        response
+    }
+}
+
+/// The code of the problem a response carries, for metrics and CORS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProblemCode(pub &'static str);
+
+/// No route has this path.
+pub async fn no_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "route_not_found", "there is nothing at this path; see /docs")
+}
+
+/// The path exists, the method does not.
+pub async fn no_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path knows other methods; see /docs")
+}

@@ -1,0 +1,6 @@
+//! OTP Auth as a self-hosted server: HTTP, mail, configuration and the command line around [`otp_core`].
+//!
+//! Another program can mount the HTTP API in a server of its own: see [`http::routes`].
+
+pub mod http;
+pub mod listen;

@@ -1,0 +1,167 @@
+//! Records to rows and back.
+
+use otp_core::store::{CorruptRecord, Due, Key, Kind, LeaseId, Read, Record, SmallBytes};
+use otp_core::{TenantId, Timestamp};
+use rusqlite::types::{FromSqlError, ValueRef};
+use rusqlite::{Result, Row, Statement};
+
+use crate::error::Failure;
+use crate::schema::shape;
+use crate::statements::{Op, Prepared, Query};
+
+/// Sorts behind every id there is.
+const BEHIND_ALL: [u8; 33] = [0xff; 33];
+
+/// Appends the records that a read finds. Counters are none of its business.
+pub(crate) fn load(db: &mut impl Prepared, read: &Read, found: &mut Vec<Record>) -> Result<(), Failure> {
+    let outcome = match read {
+        Read::Record(key) => db.with(Query::Of(key.kind, Op::Find), |find| {
+            bind_key(find, key)?;
+            collect(find, key.kind, found)
+        })?,
+        Read::Alias(kind, alias) if shape(*kind).alias => db.with(Query::Of(*kind, Op::FindAlias), |find| {
+            find.raw_bind_parameter(1, alias.as_slice())?;
+            collect(find, *kind, found)
+        })?,
+        Read::Owned { kind, owner, before, limit } if shape(*kind).owner => {
+            db.with(Query::Of(*kind, Op::Page), |page| {
+                page.raw_bind_parameter(1, owner.as_slice())?;
+                page.raw_bind_parameter(2, before.as_ref().map_or(&BEHIND_ALL[..], SmallBytes::as_slice))?;
+                page.raw_bind_parameter(3, clamp(*limit as u64))?;
+                collect(page, *kind, found)
+            })?
+        }
+        Read::Alias(..) | Read::Owned { .. } | Read::Counter(_) => Ok(()),
+    };
+    Ok(outcome?)
+}
+
+/// SQLite's integers are signed; nothing of ours comes near the end of them.
+pub(crate) fn clamp(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn collect(query: &mut Statement<'_>, kind: Kind, found: &mut Vec<Record>) -> Result<Result<(), CorruptRecord>> {
+    let mut rows = query.raw_query();
+    while let Some(row) = rows.next()? {
+        match record(row, kind)? {
+            Ok(record) => found.push(record),
+            Err(corrupt) => return Ok(Err(corrupt)),
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Reads a row that begins with the columns of [`Op::Find`].
+fn record(row: &Row<'_>, kind: Kind) -> Result<Result<Record, CorruptRecord>> {
+    let due = if shape(kind).queue { due(row)? } else { Due::default() };
+    let ValueRef::Text(body) = row.get_ref(0)? else { return Err(FromSqlError::InvalidType.into()) };
+    // Bytes that are no UTF-8 are no JSON either: they become the replacement character, and are refused as corrupt.
+    Ok(Record::from_body(kind, &String::from_utf8_lossy(body), due))
+}
+
+fn due(row: &Row<'_>) -> Result<Due> {
+    let at: Option<i64> = row.get(1)?;
+    let lease: Option<LeaseId> = row.get(2)?;
+    Ok(Due { at: at.map(Timestamp::from_millis), lease })
+}
+
+fn bind_key(statement: &mut Statement<'_>, key: &Key) -> Result<()> {
+    statement.raw_bind_parameter(1, key.id.as_slice())?;
+    statement.raw_bind_parameter(2, &key.tenant.as_bytes()[..])
+}
+
+fn bind_due(statement: &mut Statement<'_>, due: Due) -> Result<()> {
+    statement.raw_bind_parameter(6, due.at.map(Timestamp::as_millis))?;
+    statement.raw_bind_parameter(7, due.lease.as_ref().map(|lease| &lease[..]))
+}
+
+/// Writes a record whether or not it exists.
+pub(crate) fn put(db: &mut impl Prepared, record: &Record) -> Result<()> {
+    let key = record.key();
+    let shape = shape(key.kind);
+    db.with(Query::Of(key.kind, Op::Put), |put| {
+        bind_key(put, &key)?;
+        put.raw_bind_parameter(3, record.body())?;
+        if shape.owner {
+            put.raw_bind_parameter(4, record.owner().as_ref().map(SmallBytes::as_slice))?;
+        }
+        if shape.alias {
+            put.raw_bind_parameter(5, record.alias().as_ref().map(SmallBytes::as_slice))?;
+        }
+        if shape.queue {
+            bind_due(put, record.due())?;
+        }
+        if shape.expires {
+            put.raw_bind_parameter(8, record.expires_at().map(Timestamp::as_millis))?;
+        }
+        put.raw_execute().map(drop)
+    })
+}
+
+/// Removes a record if it exists.
+pub(crate) fn delete(db: &mut impl Prepared, key: &Key) -> Result<()> {
+    db.with(Query::Of(key.kind, Op::Delete), |delete| {
+        bind_key(delete, key)?;
+        delete.raw_execute().map(drop)
+    })
+}
+
+/// Whether a record exists.
+pub(crate) fn exists(db: &mut impl Prepared, key: &Key) -> Result<bool> {
+    db.with(Query::Of(key.kind, Op::Exists), |exists| {
+        bind_key(exists, key)?;
+        Ok(exists.raw_query().next()?.is_some())
+    })
+}
+
+/// Whether a record of a queue is still under this lease.
+pub(crate) fn is_leased(db: &mut impl Prepared, key: &Key, lease: &LeaseId) -> Result<bool> {
+    db.with(Query::Of(key.kind, Op::Leased), |leased| {
+        bind_key(leased, key)?;
+        leased.raw_bind_parameter(7, &lease[..])?;
+        Ok(leased.raw_query().next()?.is_some())
+    })
+}
+
+/// A row of a queue: where it stands, and what it holds if that can be read.
+pub(crate) type Queued = (Key, Result<Record, CorruptRecord>);
+
+/// What of a queue is due, earliest first.
+pub(crate) fn due_records(db: &mut impl Prepared, queue: Kind, now: Timestamp, limit: usize) -> Result<Vec<Queued>> {
+    db.with(Query::Of(queue, Op::Due), |find| {
+        find.raw_bind_parameter(1, now.as_millis())?;
+        find.raw_bind_parameter(2, clamp(limit as u64))?;
+        let mut rows = find.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push((key(row, queue)?, record(row, queue)?));
+        }
+        Ok(found)
+    })
+}
+
+/// Reads the key at the end of a row of [`Op::Due`].
+fn key(row: &Row<'_>, kind: Kind) -> Result<Key> {
+    let ValueRef::Blob(id) = row.get_ref(3)? else { return Err(FromSqlError::InvalidType.into()) };
+    let id = SmallBytes::try_from_slice(id).map_err(|error| FromSqlError::Other(error.into()))?;
+    Ok(Key { kind, tenant: TenantId::from_bytes(row.get(4)?), id })
+}
+
+/// Puts a record of a queue under a lease, changing nothing else of it.
+pub(crate) fn lease(db: &mut impl Prepared, key: &Key, due: Due) -> Result<()> {
+    db.with(Query::Of(key.kind, Op::Lease), |lease| {
+        bind_key(lease, key)?;
+        bind_due(lease, due)?;
+        lease.raw_execute().map(drop)
+    })
+}
+
+/// Removes up to `limit` rows that expired before `now`; gives how many.
+pub(crate) fn sweep(db: &mut impl Prepared, query: Query, now: Timestamp, limit: usize) -> Result<usize> {
+    db.with(query, |sweep| {
+        sweep.raw_bind_parameter(1, now.as_millis())?;
+        sweep.raw_bind_parameter(2, clamp(limit as u64))?;
+        sweep.raw_execute()
+    })
+}

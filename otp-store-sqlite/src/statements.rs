@@ -1,0 +1,189 @@
+//! The SQL, written out once for every kind, and prepared when first used.
+
+use otp_core::store::Kind;
+use rusqlite::{Connection, Result, Statement};
+
+use crate::schema::{Shape, shape};
+
+/// What is done with one kind's table. The parameters of each are in [`text`].
+#[derive(Clone, Copy)]
+pub(crate) enum Op {
+    Find,
+    FindAlias,
+    Page,
+    Exists,
+    Put,
+    Delete,
+    Due,
+    Lease,
+    Leased,
+    Sweep,
+}
+
+const OPS: [Op; 10] = [
+    Op::Find,
+    Op::FindAlias,
+    Op::Page,
+    Op::Exists,
+    Op::Put,
+    Op::Delete,
+    Op::Due,
+    Op::Lease,
+    Op::Leased,
+    Op::Sweep,
+];
+
+/// One statement.
+#[derive(Clone, Copy)]
+pub(crate) enum Query {
+    Begin,
+    Snapshot,
+    Commit,
+    Rollback,
+    Count,
+    AddTo,
+    SweepCounters,
+    Of(Kind, Op),
+}
+
+const SINGLE: [&str; 7] = [
+    "BEGIN IMMEDIATE",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SELECT value FROM counter WHERE key = ?1",
+    "INSERT INTO counter (key, value, expires_at) VALUES (?1, ?2, ?3) \
+     ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
+    "DELETE FROM counter WHERE key IN (SELECT key FROM counter WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+];
+
+impl Query {
+    fn index(self) -> usize {
+        match self {
+            Query::Begin => 0,
+            Query::Snapshot => 1,
+            Query::Commit => 2,
+            Query::Rollback => 3,
+            Query::Count => 4,
+            Query::AddTo => 5,
+            Query::SweepCounters => 6,
+            Query::Of(kind, op) => SINGLE.len() + kind as usize * OPS.len() + op as usize,
+        }
+    }
+}
+
+/// The texts of all statements.
+pub(crate) struct Texts(Vec<String>);
+
+impl Texts {
+    pub fn new() -> Self {
+        let single = SINGLE.iter().map(ToString::to_string);
+        let of_kinds = Kind::ALL.iter().flat_map(|kind| OPS.map(|op| text(*kind, op)));
+        Self(single.chain(of_kinds).collect())
+    }
+
+    pub fn of(&self, query: Query) -> &str {
+        &self.0[query.index()]
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// `?1` is the id, `?2` the tenant, `?3` the body, `?4` the owner, `?5` the alias, `?6` the due time, `?7` the lease, `?8`
+/// the expiry; in the others what their text says. A kind that has no use for a statement never prepares it.
+fn text(kind: Kind, op: Op) -> String {
+    let table = kind.name();
+    let shape = shape(kind);
+    let row = if shape.queue { "body, due_at, lease" } else { "body" };
+    match op {
+        Op::Find => format!("SELECT {row} FROM {table} WHERE id = ?1 AND tenant = ?2"),
+        Op::FindAlias => format!("SELECT {row} FROM {table} WHERE alias = ?1"),
+        Op::Page => format!(
+            "SELECT {row} FROM {table} WHERE owner = ?1 AND id < ?2 ORDER BY id DESC, tenant DESC LIMIT ?3"
+        ),
+        Op::Exists => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2"),
+        Op::Put => put(table, shape),
+        Op::Delete => format!("DELETE FROM {table} WHERE id = ?1 AND tenant = ?2"),
+        Op::Due => format!("SELECT {row}, id, tenant FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
+        Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE id = ?1 AND tenant = ?2"),
+        Op::Leased => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2 AND lease = ?7"),
+        Op::Sweep => format!(
+            "DELETE FROM {table} WHERE (id, tenant) IN \
+             (SELECT id, tenant FROM {table} WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)"
+        ),
+    }
+}
+
+fn put(table: &str, shape: Shape) -> String {
+    let columns = [
+        (shape.owner, "owner", "?4"),
+        (shape.alias, "alias", "?5"),
+        (shape.queue, "due_at", "?6"),
+        (shape.queue, "lease", "?7"),
+        (shape.expires, "expires_at", "?8"),
+    ];
+    let (mut names, mut values, mut sets) = (String::new(), String::new(), String::new());
+    for (_, name, value) in columns.iter().filter(|(has, ..)| *has) {
+        names += &format!(", {name}");
+        values += &format!(", {value}");
+        sets += &format!(", {name} = excluded.{name}");
+    }
+    format!(
+        "INSERT INTO {table} (id, tenant, body{names}) VALUES (?1, ?2, ?3{values}) \
+         ON CONFLICT (id, tenant) DO UPDATE SET body = excluded.body{sets}"
+    )
+}
+
+/// Something that hands out prepared statements.
+pub(crate) trait Prepared {
+    /// Runs one.
+    fn with<T>(&mut self, query: Query, run: impl FnOnce(&mut Statement<'_>) -> Result<T>) -> Result<T>;
+
+    /// Runs one that has neither parameters nor rows.
+    fn execute(&mut self, query: Query) -> Result<()> {
+        self.with(query, |statement| statement.raw_execute().map(drop))
+    }
+}
+
+/// The writer's statements. rusqlite's own cache copies and hashes the text of a statement at every use, which on the
+/// write path costs as much as the look-up it saves.
+pub(crate) struct Statements<'a> {
+    connection: &'a Connection,
+    texts: &'a Texts,
+    prepared: Vec<Option<Statement<'a>>>,
+}
+
+impl<'a> Statements<'a> {
+    pub fn new(connection: &'a Connection, texts: &'a Texts) -> Self {
+        let prepared = (0..texts.len()).map(|_| None).collect();
+        Self { connection, texts, prepared }
+    }
+
+    pub fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+}
+
+impl Prepared for Statements<'_> {
+    fn with<T>(&mut self, query: Query, run: impl FnOnce(&mut Statement<'_>) -> Result<T>) -> Result<T> {
+        let slot = &mut self.prepared[query.index()];
+        match slot {
+            Some(statement) => run(statement),
+            None => run(slot.insert(self.connection.prepare(self.texts.of(query))?)),
+        }
+    }
+}
+
+/// A reader's statements, kept in the connection.
+pub(crate) struct Cached<'a> {
+    pub connection: &'a Connection,
+    pub texts: &'a Texts,
+}
+
+impl Prepared for Cached<'_> {
+    fn with<T>(&mut self, query: Query, run: impl FnOnce(&mut Statement<'_>) -> Result<T>) -> Result<T> {
+        run(&mut *self.connection.prepare_cached(self.texts.of(query))?)
+    }
+}
