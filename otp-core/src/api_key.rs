@@ -1,6 +1,7 @@
 //! API keys: their written form, what is kept of them, and their life.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::tenant::Mode;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// How long a dead key stays on its tenant's list, and takes up one of its places.
+const REMEMBERED_FOR: Duration = Duration::from_secs(90 * 86_400);
 const RANDOM_CHARS: usize = 32;
 const CHECK_CHARS: usize = 6;
 
@@ -245,6 +248,14 @@ impl Stored for ApiKey {
 
     fn alias(&self) -> Option<SmallBytes> {
         Some((&self.digest.0).into())
+    }
+
+    fn expires_at(&self) -> Option<Timestamp> {
+        let dead_at = match self.state {
+            KeyState::Revoked { at } => Some(at),
+            _ => self.ends_at(),
+        };
+        dead_at.map(|at| at + REMEMBERED_FOR)
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Error {
     OtpInvalid {
         /// Guesses left.
         remaining: u8,
+        /// The same as a limit: it comes back with a new code.
+        allowance: Allowance,
     },
     /// The code has expired.
     #[error("the code has expired; request a new one")]

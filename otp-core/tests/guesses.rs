@@ -13,7 +13,7 @@ const ANN: &str = "ann@example.org";
 
 fn remaining(outcomes: &[Result<SignedIn, Error>]) -> Vec<u8> {
     let left = outcomes.iter().filter_map(|outcome| match outcome {
-        Err(Error::OtpInvalid { remaining }) => Some(*remaining),
+        Err(Error::OtpInvalid { remaining, .. }) => Some(*remaining),
         _ => None,
     });
     let mut left: Vec<u8> = left.collect();

@@ -11,14 +11,14 @@ use crate::{OpenError, Options, schema};
 const OLDEST: i32 = 3_051_003;
 
 /// What the writer keeps of the file in memory: the inner pages of its trees. KiB.
-const WRITER_CACHE: i64 = 8_192;
+const WRITER_CACHE: i64 = 32_768;
 
 /// The same for each reader.
 const READER_CACHE: i64 = 2_048;
 
 /// Pages of the log after which a commit copies them into the file: 16 MiB, so that a page that many commits change is
 /// copied once.
-const CHECKPOINT_AFTER: i64 = 4_096;
+const CHECKPOINT_AFTER: i64 = 16_384;
 
 /// The log's file is cut to this length when a burst is over: 64 MiB.
 const LOG_KEPT: i64 = 64 << 20;

@@ -4,6 +4,7 @@
 //! nonces, digests, sealed values. `decide` may run more than once, so it takes nothing with it from one run to the next.
 
 mod keys;
+mod quota;
 mod request_otp;
 mod session;
 mod tenants;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::quota::Quotas;
 use super::{EventSource, Trail};
 use crate::audit::Action;
 use crate::challenge::{Challenge, ChallengeState};
@@ -74,9 +75,8 @@ impl Command for RequestOtp {
         let mut wanted = vec![
             Read::Record(Recipient::key_of(self.space, &self.bucket)),
             Read::owned::<Challenge>(self.subject.as_bytes().into(), CHALLENGES),
-            Read::Counter(self.requests(Span::Day)),
-            Read::Counter(self.requests(Span::Month)),
         ];
+        wanted.extend(self.quotas().reads());
         if let Some(count) = self.network_requests() {
             wanted.extend([Read::Counter(count), Read::Counter(count.before())]);
         }
@@ -150,7 +150,7 @@ impl RequestOtp {
                 return Err(Error::RateLimited(self.limited(allowance, until)));
             }
         }
-        match self.quota(seen) {
+        match self.quotas().left(seen) {
             Some(left) if left.remaining == 0 => Err(Error::QuotaExceeded(self.limited(left, left.reset_at))),
             quota => Ok(quota),
         }
@@ -184,22 +184,8 @@ impl RequestOtp {
         room.max(cooled).unwrap_or(self.now).max(self.now)
     }
 
-    /// What is left of the plan's quota, of the nearer of day and month; `None` where no quota applies.
-    fn quota(&self, seen: &Snapshot) -> Option<Allowance> {
-        let allowance = |(span, limit): (Span, u64)| Allowance {
-            limit,
-            remaining: limit.saturating_sub(seen.counter(&self.requests(span))),
-            reset_at: span.end(self.now),
-        };
-        // Of two that are used up, the one that is renewed later is the one to wait for.
-        self.quotas().map(allowance).min_by_key(|allowance| (allowance.remaining, Reverse(allowance.reset_at)))
-    }
-
-    fn quotas(&self) -> impl Iterator<Item = (Span, u64)> {
-        let plan = &self.context.plan;
-        let billed = self.space.is_billed();
-        let limits = [(Span::Day, plan.otp_per_day), (Span::Month, plan.otp_per_month)];
-        limits.into_iter().filter_map(move |(span, limit)| Some((span, limit.filter(|_| billed)?)))
+    fn quotas(&self) -> Quotas<'_> {
+        Quotas { plan: &self.context.plan, space: self.space, now: self.now }
     }
 
     fn tenant_limit(&self) -> Option<u32> {
@@ -207,7 +193,7 @@ impl RequestOtp {
     }
 
     fn requests(&self, span: Span) -> CounterKey {
-        CounterKey::at(self.space, Counter::OtpRequests, span, self.now)
+        self.quotas().requests(span)
     }
 
     fn network_requests(&self) -> Option<CounterKey> {
@@ -222,8 +208,7 @@ impl RequestOtp {
         let hour = self.requests(Span::Hour);
         adds.push(Add { counter: hour, by: 1, at_most: self.tenant_limit().map(|limit| ceiling(hour, limit)) });
         for span in [Span::Day, Span::Month] {
-            let at_most = self.quotas().find(|(of, _)| *of == span).map(|(_, limit)| limit);
-            adds.push(Add { counter: self.requests(span), by: 1, at_most });
+            adds.push(Add { counter: self.requests(span), by: 1, at_most: self.quotas().limit(span) });
         }
         if let Some(count) = self.network_requests() {
             adds.push(Add { counter: count, by: 1, at_most: Some(ceiling(count, limits.per_ip)) });

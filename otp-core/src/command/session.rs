@@ -14,11 +14,11 @@ use crate::id::{EventId, SessionId, UserId};
 use crate::secret::{Digest32, Sealed};
 use crate::service::TenantContext;
 use crate::session::{EndReason, RefreshToken, Session};
-use crate::store::{Changes, Command, Read, Reads, Scope, Snapshot};
+use crate::store::{Changes, Command, Kind, Read, Reads, Scope, Snapshot};
 use crate::subject::BucketKey;
 use crate::tenant::Space;
 
-/// Sessions of one user that are ended together; no user has more open ones.
+/// Sessions that are ended in one commit.
 const SESSIONS: usize = 1_000;
 
 /// What the caller shows to have its session prolonged.
@@ -92,24 +92,37 @@ impl RefreshSession {
     }
 }
 
-/// Ends one session of a user, or all of them. Gives how many ended.
+/// Ends one session of a user, or a page of all of them.
 pub(crate) struct SignOut {
     pub space: Space,
     pub bucket: BucketKey,
     pub user: UserId,
     pub only: Option<SessionId>,
+    /// The last session of the page before.
+    pub before: Option<SessionId>,
     pub client: Option<Sealed>,
     pub event: EventId,
     pub now: Timestamp,
 }
 
+/// Sessions are over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignedOut {
+    pub ended: usize,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<SessionId>,
+}
+
 impl Command for SignOut {
-    type Outcome = usize;
+    type Outcome = SignedOut;
 
     fn reads(&self) -> Reads {
         let wanted = match self.only {
             Some(session) => Read::Record(Session::key_of(self.space.tenant, session)),
-            None => Read::owned::<Session>(self.user.as_bytes().into(), SESSIONS),
+            None => {
+                let before = self.before.map(|session| session.as_bytes().into());
+                Read::Owned { kind: Kind::Session, owner: self.user.as_bytes().into(), before, limit: SESSIONS }
+            }
         };
         Reads { scope: Scope::Subject(self.space.tenant, self.bucket), wanted: vec![wanted] }
     }
@@ -119,8 +132,11 @@ impl Command for SignOut {
             session.space == self.space && session.user == self.user && session.is_open(self.now)
         };
         let open: Vec<&Session> = seen.all::<Session>().filter(theirs).collect();
+        let page_is_full = self.only.is_none() && seen.all::<Session>().count() == SESSIONS;
+        let next = seen.all::<Session>().last().filter(|_| page_is_full).map(|session| session.id);
+        let outcome = SignedOut { ended: open.len(), next };
         let mut changes = Changes::none();
-        let Some(first) = open.first() else { return (0, changes) };
+        let Some(first) = open.first() else { return (outcome, changes) };
         let person = Person {
             subject: first.subject,
             user: Some(self.user),
@@ -135,6 +151,6 @@ impl Command for SignOut {
             ended.end(self.now, EndReason::SignedOut);
             changes.put(ended);
         }
-        (open.len(), changes)
+        (outcome, changes)
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::EventSource;
+use super::quota::Quotas;
 use super::request_otp::{CHALLENGES, sliding};
 use crate::challenge::{Binding, Challenge, Verdict};
 use crate::clock::Timestamp;
@@ -63,6 +64,8 @@ pub(crate) struct Verified {
     /// The written refresh token; only ever stored sealed, in a kept reply.
     pub refresh: Option<String>,
     pub at: Timestamp,
+    pub limit: Allowance,
+    pub quota: Option<Allowance>,
 }
 
 impl Command for VerifyOtp {
@@ -79,6 +82,7 @@ impl Command for VerifyOtp {
             Read::alias::<User>(self.subject.as_bytes()),
             Read::Counter(self.users()),
         ];
+        wanted.extend(self.quotas().reads());
         if let Some(count) = self.network_guesses() {
             wanted.extend([Read::Counter(count), Read::Counter(count.before())]);
         }
@@ -164,9 +168,10 @@ impl VerifyOtp {
         };
         let data = json!({"challengeId": challenge.id, "remainingAttempts": remaining});
         changes.put(self.source(&person).event(self.events[0], EventKind::OtpFailed, data));
+        let allowance = self.allowance(&challenge);
         changes.put(recipient);
         changes.put(challenge);
-        (Err(Error::OtpInvalid { remaining }), changes)
+        (Err(Error::OtpInvalid { remaining, allowance }), changes)
     }
 
     fn accepted(
@@ -201,6 +206,8 @@ impl VerifyOtp {
             refresh: session.as_ref().map(|_| self.refresh.expose().expose().to_owned()),
             session,
             at: self.now,
+            limit: self.allowance(&challenge),
+            quota: self.quotas().left(seen),
         };
         changes.put(user);
         changes.put(challenge);
@@ -269,6 +276,16 @@ impl VerifyOtp {
     fn usage(&self, outcome: Counter) -> Vec<Add> {
         let hourly = |counter| Add::one(CounterKey::at(self.space, counter, Span::Hour, self.now));
         vec![hourly(Counter::OtpVerifications), hourly(outcome)]
+    }
+
+    /// The caller's budget of guesses at this code.
+    fn allowance(&self, challenge: &Challenge) -> Allowance {
+        let remaining = challenge.remaining(self.binding());
+        Allowance { limit: challenge.attempts.into(), remaining: remaining.into(), reset_at: challenge.expires_at }
+    }
+
+    fn quotas(&self) -> Quotas<'_> {
+        Quotas { plan: &self.context.plan, space: self.space, now: self.now }
     }
 
     fn users(&self) -> CounterKey {

@@ -92,6 +92,9 @@ pub(super) fn place(what: &[u8], subject: &SubjectKey) -> Vec<u8> {
 }
 
 /// Somebody who may act for a tenant, in one of its modes. There is no other way to a tenant's data.
+///
+/// [`Service::program`] gives one to keep. One that [`Service::authenticate`] gives is for the request that showed the
+/// key, because a key that is revoked meanwhile is not asked for again.
 #[derive(Clone)]
 pub struct Caller {
     pub(crate) context: Arc<TenantContext>,
@@ -162,6 +165,15 @@ impl Service {
         let context = self.tenant_context(tenant).await?.ok_or(Error::NotFound("customer"))?;
         let space = Space { tenant, mode };
         Ok(Caller { context, space, key: None, as_administrator, client: Client::default() })
+    }
+
+    /// What is known of the caller's tenant now: a program may keep a caller for long.
+    pub(super) async fn current(&self, caller: &Caller) -> Result<Arc<TenantContext>, Error> {
+        let context = self.tenant_context(caller.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
+        if !caller.as_administrator {
+            active(&context)?;
+        }
+        Ok(context)
     }
 
     /// Whoever shows this key, if key, tenant, origin and address allow it.

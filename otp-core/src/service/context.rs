@@ -33,6 +33,8 @@ pub(crate) struct TenantContext {
     pub keys: TenantKeys,
     /// The key that signs comes first, then those that only verify.
     pub signing: Vec<SigningKey>,
+    /// When the first of those that only verify ends, and this has to be read anew.
+    good_until: Timestamp,
     pub issuer: String,
 }
 
@@ -113,7 +115,8 @@ impl Service {
 
     pub(crate) async fn tenant_context(&self, tenant: TenantId) -> Result<Option<Arc<TenantContext>>, Error> {
         let epoch = self.epoch().await?;
-        if let Some(cached) = self.inner.caches.tenants.get(&tenant).filter(|cached| cached.epoch == epoch) {
+        let is_good = |cached: &Cached<TenantContext>| cached.epoch == epoch && self.now() < cached.value.good_until;
+        if let Some(cached) = self.inner.caches.tenants.get(&tenant).filter(is_good) {
             return Ok(Some(cached.value));
         }
         let Some(context) = self.load_context(tenant).await? else { return Ok(None) };
@@ -129,18 +132,19 @@ impl Service {
         ];
         let seen = self.inner.store.read(wanted).await?;
         let keys = self.tenant_keys(id);
-        let mut signing = Vec::new();
-        for stored in seen.all::<StoredSigningKey>() {
-            let verifies = stored.retired_at.is_none_or(|end| self.now() < end);
-            if verifies {
-                signing.push(self.signing_key(stored, &keys)?);
-            }
-        }
+        let now = self.now();
+        let verifies = |stored: &&StoredSigningKey| stored.retired_at.is_none_or(|end| now < end);
+        let mut stored: Vec<&StoredSigningKey> = seen.all().filter(verifies).collect();
+        // The newest has the highest id only if no other is of the same millisecond.
+        stored.sort_by_key(|stored| stored.retired_at.is_some());
+        let good_until = stored.iter().filter_map(|stored| stored.retired_at).min();
+        let good_until = good_until.unwrap_or(Timestamp::from_millis(i64::MAX));
+        let signing = stored.into_iter().map(|stored| self.signing_key(stored, &keys)).collect::<Result<_, _>>()?;
         let Some(tenant) = seen.records.into_iter().find_map(Tenant::take) else { return Ok(None) };
         let plans = &self.inner.plans;
         let plan = plans.named(&tenant.plan).unwrap_or(plans.first()).clone();
         let issuer = format!("{}/auth/{id}", self.inner.issuer);
-        Ok(Some(TenantContext { tenant, plan, keys, signing, issuer }))
+        Ok(Some(TenantContext { tenant, plan, keys, signing, good_until, issuer }))
     }
 
     pub(super) fn tenant_keys(&self, tenant: TenantId) -> TenantKeys {

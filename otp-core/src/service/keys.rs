@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Caller, Service, lock};
 use super::tenants::check_name;
+use super::tokens::PROOF_TTL;
 use crate::access::{OriginPattern, parse_network};
 use crate::api_key::{ApiKey, KeyScope, KeyState, KeyType, KeyUse, new_key};
 use crate::clock::Timestamp;
@@ -128,10 +129,8 @@ impl Service {
         let key = fresh_key(caller.space.tenant, &seen.name, &text, seen.key_type, seen.mode, now, random);
         let answer = self.make_key(caller, key, text, Some((old, grace)), idempotency).await?;
         let (created, replaced) = answer.value;
-        let old_expires_at = match replaced.map(|key| key.state) {
-            Some(KeyState::Rotated { until }) => until,
-            _ => return Err(Error::Internal("a rotation replaced no key".to_owned())),
-        };
+        let old_expires_at = replaced.and_then(|key| key.ends_at());
+        let old_expires_at = old_expires_at.ok_or_else(|| Error::Internal("a rotation replaced no key".to_owned()))?;
         Ok(Answer { value: RotatedKey { created, old, old_expires_at }, replayed: answer.replayed })
     }
 
@@ -215,7 +214,8 @@ impl Service {
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn rotate_signing_key(&self, caller: &Caller, algorithm: Algorithm) -> Result<(), Error> {
         let (now, random) = (self.now(), self.random());
-        let overlap = Duration::from_secs(caller.context.tenant.settings.tokens.access_ttl.into());
+        let access_ttl = self.current(caller).await?.tenant.settings.tokens.access_ttl;
+        let overlap = Duration::from_secs(access_ttl.into()).max(PROOF_TTL);
         let key =
             StoredSigningKey::generate(caller.space.tenant, algorithm, &caller.context.keys, now, random);
         self.change(RotateSigningKey { key, overlap, trail: self.trail(caller) }).await?.map(|_| ())
@@ -231,16 +231,17 @@ impl Service {
         for ((tenant, key), last_used_at) in uses {
             by_tenant.entry(tenant).or_default().push(KeyUse { key, tenant, last_used_at });
         }
+        let mut outcome = Ok(());
         for (tenant, uses) in by_tenant {
             if let Err(error) = self.run(NoteKeyUse { tenant, uses: uses.clone() }).await {
                 let mut noted = lock(&self.inner.uses);
                 uses.iter().for_each(|used| {
                     noted.entry((tenant, used.key)).or_insert(used.last_used_at);
                 });
-                return Err(error);
+                outcome = Err(error);
             }
         }
-        Ok(())
+        outcome
     }
 }
 

@@ -1,8 +1,11 @@
 //! Codes: asked for, and said.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::caller::place;
+use super::context::TenantContext;
 use super::sessions::SignedIn;
 use super::worker::LEASE;
 use super::{Caller, Client, Revealed, Service};
@@ -165,7 +168,7 @@ impl Service {
         let reveals = request.deliver == Deliver::Caller || caller.space.mode == Mode::Test;
         let keys = &caller.context.keys;
         let slot = self.reply_slot(request.idempotency, caller.space.tenant, &[caller.space.mode.byte(), b'r'], keys);
-        let command = self.request_command(caller, request)?;
+        let command = self.request_command(caller, self.current(caller).await?, request)?;
         let answer = self.run(Once { command, slot }).await??;
         let Answer { value: Requested { challenge, at, resend_at, limit, quota, message }, replayed } = answer;
         if let Some(message) = message {
@@ -185,7 +188,12 @@ impl Service {
         Ok(Answer { value, replayed })
     }
 
-    fn request_command(&self, caller: &Caller, request: OtpRequest) -> Result<RequestOtp, Error> {
+    fn request_command(
+        &self,
+        caller: &Caller,
+        context: Arc<TenantContext>,
+        request: OtpRequest,
+    ) -> Result<RequestOtp, Error> {
         let keys = &caller.context.keys;
         let (now, random) = (self.now(), self.random());
         check_channel(request.channel, &request.address)?;
@@ -195,7 +203,7 @@ impl Service {
         let seal = |what: &[u8], plain: &[u8]| keys.seal(random, &place(what, &subject), plain);
         let metadata = check_metadata(request.metadata.as_ref())?;
         Ok(RequestOtp {
-            context: caller.context.clone(),
+            context,
             space: caller.space,
             now,
             subject,
@@ -229,8 +237,9 @@ impl Service {
         caller: &Caller,
         verification: OtpVerification,
     ) -> Result<Answer<SignedIn>, Error> {
-        let Answer { value, replayed } = self.verify(caller, verification, Wanted::Session).await?;
-        Ok(Answer { value: self.signed_in(&caller.context, value)?, replayed })
+        let context = self.current(caller).await?;
+        let Answer { value, replayed } = self.verify(caller, &context, verification, Wanted::Session).await?;
+        Ok(Answer { value: self.signed_in(&context, value)?, replayed })
     }
 
     /// Accepts a right code, once ever, and gives a signed proof of it instead of a session.
@@ -239,26 +248,29 @@ impl Service {
     /// As [`verify_otp`](Self::verify_otp).
     pub async fn prove_otp(&self, caller: &Caller, verification: OtpVerification) -> Result<Answer<Proof>, Error> {
         let (purpose, approves) = (verification.purpose.clone(), check_context(verification.context.as_deref())?);
-        let Answer { value, replayed } = self.verify(caller, verification, Wanted::Proof).await?;
-        Ok(Answer { value: self.proof(&caller.context, &value, purpose, approves)?, replayed })
+        let context = self.current(caller).await?;
+        let Answer { value, replayed } = self.verify(caller, &context, verification, Wanted::Proof).await?;
+        Ok(Answer { value: self.proof(&context, &value, purpose, approves)?, replayed })
     }
 
     async fn verify(
         &self,
         caller: &Caller,
+        context: &Arc<TenantContext>,
         verification: OtpVerification,
         wanted: Wanted,
     ) -> Result<Answer<Verified>, Error> {
         let keys = &caller.context.keys;
         let slot_name: &[u8] = &[caller.space.mode.byte(), b'v'];
         let slot = self.reply_slot(verification.idempotency, caller.space.tenant, slot_name, keys);
-        let command = self.verify_command(caller, verification, wanted).await?;
+        let command = self.verify_command(caller, context.clone(), verification, wanted).await?;
         self.run(Once { command, slot }).await?
     }
 
     async fn verify_command(
         &self,
         caller: &Caller,
+        context: Arc<TenantContext>,
         verification: OtpVerification,
         wanted: Wanted,
     ) -> Result<VerifyOtp, Error> {
@@ -275,7 +287,7 @@ impl Service {
         };
         let session = SessionId::new(now, random);
         Ok(VerifyOtp {
-            context: caller.context.clone(),
+            context,
             space: caller.space,
             now,
             subject,

@@ -11,6 +11,7 @@ use crate::command::{Presented, RefreshSession, SignOut};
 use crate::error::Error;
 use crate::id::{EventId, SessionId, UserId};
 use crate::idempotency::{Answer, Idempotency, Once};
+use crate::limit::Allowance;
 use crate::secret::Secret;
 use crate::session::{RefreshToken, Session};
 use crate::store::{FromRecord, Key, Read};
@@ -41,6 +42,10 @@ pub struct SignedIn {
     pub is_new_user: bool,
     /// The session.
     pub session_id: SessionId,
+    /// After a code: the caller's budget of guesses.
+    pub limit: Option<Allowance>,
+    /// After a code: the plan's quota, of the nearer of day and month.
+    pub quota: Option<Allowance>,
 }
 
 /// A user whose access token was checked against the live session.
@@ -233,15 +238,25 @@ impl Service {
     }
 
     async fn end_sessions(&self, me: &Me, only: Option<SessionId>, client: &Client) -> Result<usize, Error> {
-        let command = SignOut {
-            space: me.user.space,
-            bucket: me.user.bucket,
-            user: me.user.id,
-            only,
-            client: client.sealed_for(&me.context.keys, self.random(), &me.user.subject),
-            event: EventId::new(self.now(), self.random()),
-            now: self.now(),
-        };
-        self.run(command).await
+        let mut ended = 0;
+        let mut before = None;
+        loop {
+            let command = SignOut {
+                space: me.user.space,
+                bucket: me.user.bucket,
+                user: me.user.id,
+                only,
+                before,
+                client: client.sealed_for(&me.context.keys, self.random(), &me.user.subject),
+                event: EventId::new(self.now(), self.random()),
+                now: self.now(),
+            };
+            let round = self.run(command).await?;
+            ended += round.ended;
+            before = round.next;
+            if before.is_none() {
+                return Ok(ended);
+            }
+        }
     }
 }

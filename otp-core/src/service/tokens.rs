@@ -18,7 +18,7 @@ use crate::tenant::{Mode, Tenant};
 use crate::token::{Claims, SigningKey, TokenType, mint};
 use crate::user::User;
 
-const PROOF_TTL: Duration = Duration::from_secs(300);
+pub(super) const PROOF_TTL: Duration = Duration::from_secs(300);
 
 impl TenantContext {
     pub(super) fn signing_key(&self) -> Result<&SigningKey, Error> {
@@ -55,7 +55,8 @@ impl Service {
         let (Some(session), Some(refresh)) = (verified.session, verified.refresh) else {
             return Err(Error::Internal("a session was wanted and none began".to_owned()));
         };
-        self.with_tokens(context, session, refresh, verified.at, verified.is_new)
+        let signed_in = self.with_tokens(context, session, refresh, verified.at, verified.is_new)?;
+        Ok(SignedIn { limit: Some(verified.limit), quota: verified.quota, ..signed_in })
     }
 
     pub(super) fn refreshed(&self, context: &TenantContext, refreshed: Refreshed) -> Result<SignedIn, Error> {
@@ -73,7 +74,7 @@ impl Service {
         let settings = &context.tenant.settings.tokens;
         let address = context.keys.open_text(&place(b"address", &session.subject), &session.address)?;
         let lifetime = Duration::from_secs(settings.access_ttl.into());
-        let expires_at = Timestamp::from_millis((at + lifetime).min(session.expires_at).as_secs() * 1000);
+        let expires_at = whole_seconds((at + lifetime).min(session.idle_at));
         let (email, phone) = by_channel(session.channel, address);
         let claims = Claims {
             sid: Some(session.id),
@@ -92,6 +93,8 @@ impl Service {
             phone,
             is_new_user: is_new,
             session_id: session.id,
+            limit: None,
+            quota: None,
         })
     }
 
@@ -104,7 +107,7 @@ impl Service {
     ) -> Result<Proof, Error> {
         let User { id, channel, ref address, ref subject, space, .. } = verified.user;
         let (email, phone) = by_channel(channel, context.keys.open_text(&place(b"address", subject), address)?);
-        let expires_at = verified.at + PROOF_TTL;
+        let expires_at = whole_seconds(verified.at + PROOF_TTL);
         let claims = Claims {
             email,
             phone,
@@ -141,6 +144,11 @@ impl Service {
         }
         Ok(serde_json::json!({ "keys": keys }))
     }
+}
+
+/// The time as a token can say it.
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.as_secs() * 1000)
 }
 
 pub(super) fn by_channel(channel: Channel, address: String) -> (Option<String>, Option<String>) {

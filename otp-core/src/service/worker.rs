@@ -59,10 +59,7 @@ impl Service {
             let take = queue.len().min(limit);
             queue.drain(..take).collect()
         };
-        let now = self.now();
-        // Half of the lease is kept for the sending itself.
-        let in_time = |message: &Message| message.due.at.is_some_and(|until| now + LEASE / 2 < until);
-        self.send_all(fresh.into_iter().filter(in_time).collect()).await
+        self.send_all(fresh).await
     }
 
     /// Sends up to `limit` messages that are due: those this process queued, then those to be tried again or left behind
@@ -102,10 +99,17 @@ impl Service {
 
     async fn send_all(&self, messages: Vec<Message>) -> Result<Delivered, Error> {
         let sends = stream::iter(messages).map(|message| async move {
+            // Half of the lease is kept for the sending itself. A message that had to wait longer is left to whoever
+            // claims it next, who may be doing so already.
+            let in_time = message.due.at.is_some_and(|until| self.now() + LEASE / 2 < until);
+            if !in_time {
+                return None;
+            }
             let outcome = self.send(&message).await;
-            self.settle(message, outcome)
+            Some(self.settle(message, outcome))
         });
-        let settled: Vec<Settled> = sends.buffer_unordered(CONCURRENT).collect().await;
+        let settled: Vec<Option<Settled>> = sends.buffer_unordered(CONCURRENT).collect().await;
+        let settled: Vec<Settled> = settled.into_iter().flatten().collect();
         let mut delivered = Delivered::default();
         for message in settled.iter().filter_map(|settled| Message::of(&settled.record)) {
             match message.state {

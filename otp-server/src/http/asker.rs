@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use ipnet::IpNet;
 use otp_core::api_key::{KeyType, is_admin_token};
 use otp_core::idempotency::Idempotency;
@@ -36,7 +36,7 @@ pub struct Asker {
     origin: Option<String>,
     from_browser: bool,
     request_id: Option<String>,
-    idempotency_key: Option<String>,
+    idempotency_key: Option<HeaderValue>,
     operation: String,
 }
 
@@ -53,15 +53,18 @@ impl FromRequestParts<Arc<App>> for Asker {
             key,
             ip: client_ip(peer, headers, &app.trusted_proxies),
             user_agent: text("user-agent"),
-            origin: text("origin"),
-            from_browser: headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-mode")
-                || headers.contains_key("sec-fetch-site"),
+            // One that is no text is an origin all the same, and matches none that is allowed.
+            origin: headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned()),
+            from_browser: BROWSER_HEADERS.iter().any(|name| headers.contains_key(*name)),
             request_id: parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone()),
-            idempotency_key: text("idempotency-key"),
+            idempotency_key: headers.get("idempotency-key").cloned(),
             operation: format!("{} {}", parts.method, parts.uri.path()),
         })
     }
 }
+
+/// What browsers send and pages cannot leave out.
+const BROWSER_HEADERS: [&str; 5] = ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-user"];
 
 fn credentials(headers: &HeaderMap) -> (Credential, Option<Secret>) {
     let secret = |text: &str| Secret::from(text.to_owned());
@@ -136,11 +139,13 @@ impl Asker {
 
     /// The idempotency key, if there is one, with what was asked under it.
     pub fn idempotency(&self, raw: &[u8]) -> Result<Option<Idempotency>, Problem> {
-        let Some(key) = &self.idempotency_key else { return Ok(None) };
-        if key.is_empty() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        let Some(given) = &self.idempotency_key else { return Ok(None) };
+        let is_printable = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        let key = given.to_str().ok().filter(|key| (1..=255).contains(&key.len())).filter(is_printable);
+        let Some(key) = key else {
             let detail = "use 1 to 255 printable ASCII characters";
             return Err(Problem::field("invalid_idempotency_key", "Idempotency-Key", detail));
-        }
+        };
         Ok(Some(Idempotency::new(key, &self.operation, raw)))
     }
 
@@ -181,19 +186,17 @@ impl Asker {
         Ok(caller)
     }
 
-    /// The platform administrator.
-    pub fn administrator(&self, app: &App) -> Result<(), Problem> {
-        let required = || {
+    /// The platform administrator. Of anybody else the key is checked first, so that it gets the answer that it gets on
+    /// the other routes under `/admin`.
+    pub async fn administrator(&self, app: &App) -> Result<(), Problem> {
+        let Credential::Administrator(token) = &self.credential else {
+            self.secret_key(app).await?;
             let detail = "this route needs the platform administrator's token (otp_admin_…)";
-            Problem::new(StatusCode::FORBIDDEN, "administrator_required", detail)
+            return Err(Problem::new(StatusCode::FORBIDDEN, "administrator_required", detail));
         };
-        match &self.credential {
-            Credential::Administrator(token) if app.admin_token.matches(&Digest32::of(token.expose().as_bytes())) => {
-                Ok(())
-            }
-            Credential::Administrator(_) => Err(otp_core::Error::InvalidApiKey.into()),
-            Credential::None => Err(missing_key()),
-            Credential::Key(_) | Credential::Token(_) => Err(required()),
+        match app.admin_token.matches(&Digest32::of(token.expose().as_bytes())) {
+            true => Ok(()),
+            false => Err(otp_core::Error::InvalidApiKey.into()),
         }
     }
 
@@ -205,7 +208,7 @@ impl Asker {
     /// The administrator acting on a tenant, or the tenant itself. Another tenant's id reads like an unknown one.
     pub async fn of_tenant(&self, app: &App, id: &str) -> Result<Caller, Problem> {
         if self.claims_administrator() {
-            self.administrator(app)?;
+            self.administrator(app).await?;
             let id: TenantId = id.parse().map_err(|_| Problem::not_found("customer"))?;
             return Ok(app.service.administrator(id).await?.with_client(self.client()));
         }

@@ -9,6 +9,7 @@ use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use otp_core::api_key::KeyType;
 use otp_core::idempotency::Answer;
+use otp_core::limit::Allowance;
 use otp_core::{
     Address, Caller, Client, Deliver, OtpChallenge, OtpRequest, OtpVerification, Secret, SignedIn, parse_challenge,
 };
@@ -19,9 +20,9 @@ use utoipa::ToSchema;
 use super::App;
 use super::asker::Asker;
 use super::body::Body;
-use super::docs::{KeyProblems, LimitProblems, WriteProblems};
+use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceProblems, WriteProblems};
 use super::limits;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 
 /// Asks for a code.
 #[derive(Deserialize, ToSchema)]
@@ -106,7 +107,7 @@ pub struct OtpSent {
     security(("apiKey" = []), ("apiKeyHeader" = [])),
     responses(
         (status = 200, description = "The code is on its way.", body = OtpSent),
-        KeyProblems, WriteProblems, LimitProblems,
+        KeyProblems, WriteProblems, OnceProblems, LimitProblems,
     )
 )]
 pub async fn request_otp(
@@ -133,7 +134,7 @@ pub async fn request_otp(
         idempotency,
         ..base
     };
-    let answer = app.service.request_otp(&caller, request).await?;
+    let answer = app.service.request_otp(&caller, request).await.map_err(|error| refused(&caller, error))?;
     Ok(sent(&caller, deliver, answer))
 }
 
@@ -155,11 +156,21 @@ fn sent(caller: &Caller, deliver: Deliver, answer: Answer<OtpChallenge>) -> Resp
     };
     let mut response = Json(body).into_response();
     limits::limit(response.headers_mut(), &challenge.limit);
-    if let Some(quota) = challenge.quota.filter(|_| caller.key_type() == Some(KeyType::Secret)) {
-        limits::quota(response.headers_mut(), &quota);
-    }
+    tell_quota(&mut response, caller, challenge.quota);
     mark_replay(&mut response, answer.replayed);
     response
+}
+
+/// The quota is the tenant's business: browsers are not told how much of it is left.
+fn refused(caller: &Caller, error: otp_core::Error) -> Problem {
+    let problem = Problem::from(error);
+    if caller.key_type() == Some(KeyType::Secret) { problem } else { problem.without_quota() }
+}
+
+fn tell_quota(response: &mut Response, caller: &Caller, quota: Option<Allowance>) {
+    if let Some(quota) = quota.filter(|_| caller.key_type() == Some(KeyType::Secret)) {
+        limits::quota(response.headers_mut(), &quota);
+    }
 }
 
 /// Says that nothing was done this time.
@@ -285,8 +296,7 @@ pub enum Verified {
     security(("apiKey" = []), ("apiKeyHeader" = [])),
     responses(
         (status = 200, description = "The code was right.", body = Verified),
-        (status = 404, description = "No code is open: `otp_not_found`.", body = ProblemBody),
-        KeyProblems, WriteProblems, LimitProblems,
+        CodeProblems, KeyProblems, WriteProblems, OnceProblems, LimitProblems,
     )
 )]
 pub async fn verify_otp(
@@ -316,7 +326,11 @@ pub async fn verify_otp(
         return Ok(response);
     }
     let answer = app.service.verify_otp(&caller, verification).await?;
-    Ok(signed_in(answer))
+    let (limit, quota) = (answer.value.limit, answer.value.quota);
+    let mut response = signed_in(answer);
+    limit.iter().for_each(|limit| limits::limit(response.headers_mut(), limit));
+    tell_quota(&mut response, &caller, quota);
+    Ok(response)
 }
 
 /// The answer that carries tokens.

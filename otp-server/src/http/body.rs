@@ -6,12 +6,15 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::Problem;
 
 /// Bytes of the largest body.
 const LARGEST: usize = 64 * 1024;
+
+/// Characters of a parser's message that are passed on.
+const LONGEST_QUOTE: usize = 200;
 
 /// A JSON body. The bytes are kept, because an idempotency key stands for exactly them.
 pub struct Body<T> {
@@ -83,15 +86,29 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
 }
 
 fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(raw).map_err(|error| {
-        let message = error.to_string();
-        if error.is_data() {
-            if let Some(field) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
-                let detail = format!("the field `{field}` is not known here");
-                return Problem::new(StatusCode::BAD_REQUEST, "unknown_field", detail);
-            }
-            return Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);
-        }
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body is no JSON: {message}"))
-    })
+    let is_object = raw.trim_ascii_start().first() == Some(&b'{');
+    if !is_object {
+        // Serde would take the elements of an array for the fields in their order.
+        serde_json::from_slice::<IgnoredAny>(raw).map_err(|error| problem(&error))?;
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "the body has to be a JSON object"));
+    }
+    serde_json::from_slice(raw).map_err(|error| problem(&error))
+}
+
+fn problem(error: &serde_json::Error) -> Problem {
+    // It quotes the body, of which there may be a lot.
+    let message: String = error.to_string().chars().take(LONGEST_QUOTE).collect();
+    if !error.is_data() {
+        return Problem::new(StatusCode::BAD_REQUEST, "invalid_json", format!("the body is no JSON: {message}"));
+    }
+    let field = |prefix| message.strip_prefix(prefix).and_then(|rest: &str| rest.split('`').next()).map(str::to_owned);
+    if let Some(field) = field("unknown field `") {
+        let detail = format!("the field `{field}` is not known here");
+        return Problem::field("unknown_field", field, detail);
+    }
+    if let Some(field) = field("missing field `") {
+        let detail = format!("name {field}");
+        return Problem::field("missing_field", field, detail);
+    }
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message)
 }

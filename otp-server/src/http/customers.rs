@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use otp_core::tenant::TenantStatus;
@@ -14,9 +14,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::asker::Asker;
 use super::auth::mark_replay;
-use super::body::{Body, OptionalBody};
-use super::docs::{AdminProblems, ReadProblems, WriteProblems};
-use super::problem::{Problem, ProblemBody};
+use super::body::Body;
+use super::docs::{AdminProblems, NamedProblems, OnceProblems, ReadProblems, WriteProblems};
+use super::path::Named;
+use super::problem::Problem;
 
 /// A customer to be created.
 #[derive(Deserialize, ToSchema)]
@@ -58,7 +59,7 @@ pub struct CreatedCustomer {
     post, path = "/admin/customers", tag = "Customers", request_body = NewCustomer, security(("administrator" = [])),
     responses(
         (status = 201, description = "The customer, with what is shown once.", body = CreatedCustomer),
-        AdminProblems, WriteProblems,
+        AdminProblems, WriteProblems, OnceProblems,
     )
 )]
 pub async fn create(
@@ -66,7 +67,7 @@ pub async fn create(
     asker: Asker,
     body: Body<NewCustomer>,
 ) -> Result<Response, Problem> {
-    asker.administrator(&app)?;
+    asker.administrator(&app).await?;
     let idempotency = asker.idempotency(&body.raw)?;
     let body = body.value;
     let new = NewTenant {
@@ -180,7 +181,7 @@ pub async fn list(
     asker: Asker,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<CustomersBody>, Problem> {
-    asker.administrator(&app)?;
+    asker.administrator(&app).await?;
     let Query(query) = query.map_err(|_| Problem::field("invalid_field", "limit", "use a number from 1 to 200"))?;
     let limit = query.limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
@@ -197,14 +198,13 @@ pub async fn list(
     params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "The customer.", body = CustomerBody),
-        (status = 404, description = "No such customer, or not yours.", body = ProblemBody),
-        AdminProblems,
+        NamedProblems, AdminProblems,
     )
 )]
 pub async fn one(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<CustomerBody>, Problem> {
     let caller = asker.of_tenant(&app, &id).await?;
     Ok(Json(app.service.tenant(caller.space().tenant).await?.into()))
@@ -288,14 +288,13 @@ pub struct EditCustomer {
     security(("administrator" = [])), params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "The customer as it is now.", body = CustomerBody),
-        (status = 404, description = "No such customer.", body = ProblemBody),
-        AdminProblems, WriteProblems,
+        NamedProblems, AdminProblems, WriteProblems,
     )
 )]
 pub async fn edit(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     body: Body<EditCustomer>,
 ) -> Result<Json<CustomerBody>, Problem> {
     let caller = for_administrator(&app, &asker, &id).await?;
@@ -305,123 +304,8 @@ pub async fn edit(
 }
 
 /// The administrator acting on a tenant. A tenant itself is told that this is not for it; of another it learns nothing.
-async fn for_administrator(app: &App, asker: &Asker, id: &str) -> Result<Caller, Problem> {
+pub async fn for_administrator(app: &App, asker: &Asker, id: &str) -> Result<Caller, Problem> {
     let caller = asker.of_tenant(app, id).await?;
-    asker.administrator(app)?;
+    asker.administrator(app).await?;
     Ok(caller)
-}
-
-/// A customer's new standing.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StatusBody {
-    #[schema(value_type = String, example = "suspended")]
-    status: TenantStatus,
-    /// Why, for the record.
-    reason: Option<String>,
-}
-
-/// Why a customer is suspended or activated.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReasonBody {
-    /// Why, for the record.
-    reason: Option<String>,
-}
-
-/// A change of standing, in force.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StatusChanged {
-    success: bool,
-    customer_id: String,
-    #[schema(value_type = String)]
-    old_status: TenantStatus,
-    #[schema(value_type = String)]
-    new_status: TenantStatus,
-    #[schema(format = DateTime)]
-    status_changed_at: String,
-}
-
-/// Changes a customer's standing, at once. A customer itself can only cancel itself.
-#[utoipa::path(
-    put, path = "/admin/customers/{id}/status", tag = "Customers", request_body = StatusBody,
-    security(("administrator" = []), ("apiKey" = [])), params(("id" = String, Path, description = "The customer.")),
-    responses(
-        (status = 200, description = "In force.", body = StatusChanged),
-        (status = 404, description = "No such customer, or not yours.", body = ProblemBody),
-        (status = 409, description = "Not from the present standing.", body = ProblemBody),
-        AdminProblems, WriteProblems,
-    )
-)]
-pub async fn set_status(
-    State(app): State<Arc<App>>,
-    asker: Asker,
-    Path(id): Path<String>,
-    body: Body<StatusBody>,
-) -> Result<Json<StatusChanged>, Problem> {
-    let StatusBody { status, reason } = body.value;
-    let caller = match status {
-        TenantStatus::Cancelled => asker.of_tenant(&app, &id).await?,
-        _ => for_administrator(&app, &asker, &id).await?,
-    };
-    change_status(&app, &caller, status, reason).await
-}
-
-/// Suspends a customer: its keys and its users' tokens stop working at once.
-#[utoipa::path(
-    post, path = "/admin/customers/{id}/suspend", tag = "Customers", request_body(content = Option<ReasonBody>),
-    security(("administrator" = [])), params(("id" = String, Path, description = "The customer.")),
-    responses(
-        (status = 200, description = "Suspended.", body = StatusChanged),
-        (status = 404, description = "No such customer.", body = ProblemBody),
-        (status = 409, description = "Not from the present standing.", body = ProblemBody),
-        AdminProblems, WriteProblems,
-    )
-)]
-pub async fn suspend(
-    State(app): State<Arc<App>>,
-    asker: Asker,
-    Path(id): Path<String>,
-    body: OptionalBody<ReasonBody>,
-) -> Result<Json<StatusChanged>, Problem> {
-    let caller = for_administrator(&app, &asker, &id).await?;
-    change_status(&app, &caller, TenantStatus::Suspended, body.parse()?.value.reason).await
-}
-
-/// Activates a suspended or pending customer.
-#[utoipa::path(
-    post, path = "/admin/customers/{id}/activate", tag = "Customers", request_body(content = Option<ReasonBody>),
-    security(("administrator" = [])), params(("id" = String, Path, description = "The customer.")),
-    responses(
-        (status = 200, description = "Active.", body = StatusChanged),
-        (status = 404, description = "No such customer.", body = ProblemBody),
-        (status = 409, description = "Not from the present standing.", body = ProblemBody),
-        AdminProblems, WriteProblems,
-    )
-)]
-pub async fn activate(
-    State(app): State<Arc<App>>,
-    asker: Asker,
-    Path(id): Path<String>,
-    body: OptionalBody<ReasonBody>,
-) -> Result<Json<StatusChanged>, Problem> {
-    let caller = for_administrator(&app, &asker, &id).await?;
-    change_status(&app, &caller, TenantStatus::Active, body.parse()?.value.reason).await
-}
-
-async fn change_status(
-    app: &App,
-    caller: &Caller,
-    status: TenantStatus,
-    reason: Option<String>,
-) -> Result<Json<StatusChanged>, Problem> {
-    let (old_status, tenant) = app.service.set_status(caller, status, reason).await?;
-    Ok(Json(StatusChanged {
-        success: true,
-        customer_id: tenant.id.to_string(),
-        old_status,
-        new_status: tenant.status,
-        status_changed_at: tenant.status_changed_at.to_string(),
-    }))
 }

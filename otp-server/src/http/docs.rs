@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,7 +14,8 @@ use utoipa::{IntoResponses, Modify};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::App;
-use super::problem::{Problem, ProblemBody};
+use super::path::Named;
+use super::problem::Problem;
 
 /// Names the credentials.
 pub struct Credentials;
@@ -68,40 +69,52 @@ problem_sets! {
         "401" => "`missing_api_key`, `invalid_api_key`; of a code: `otp_invalid`, `otp_expired`, `otp_attempts_exceeded`.",
         "403" => "`customer_suspended`, `customer_cancelled`, `origin_not_allowed`, `ip_not_allowed`, `scope_required`, \
                   `plan_limit`.",
+        "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done.";
     /// Of routes that take an access or refresh token.
     TokenProblems:
         "401" => "`missing_token`, `invalid_token`, `invalid_refresh_token`, `refresh_token_reused`.",
         "403" => "`customer_suspended`, `customer_cancelled`.",
+        "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done.";
     /// Of routes under `/admin`.
     AdminProblems:
         "401" => "`missing_api_key`, `invalid_api_key`.",
         "403" => "`secret_key_required`, `secret_key_in_browser`, `administrator_required`, `customer_suspended`.",
+        "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done.";
     /// Of routes that take a query.
     ReadProblems:
         "400" => "`invalid_field`, `invalid_cursor`.";
     /// Of routes that take a body.
     WriteProblems:
-        "400" => "`invalid_json`, `invalid_request`, or the field's own code in `errors`.",
+        "400" => "`invalid_json`, `invalid_request`, or the code of the field that `errors` names.",
         "408" => "`body_incomplete`.",
         "413" => "`body_too_large`: more than 64 KiB.",
-        "415" => "`unsupported_media_type`.",
+        "415" => "`unsupported_media_type`.";
+    /// Of routes that honour `Idempotency-Key`.
+    OnceProblems:
         "422" => "`idempotency_conflict`: the key was used for another request.";
+    /// Of routes that name something.
+    NamedProblems:
+        "404" => "`not_found`: it does not exist, or is not yours.";
+    /// Of routes that change a state.
+    ConflictProblems:
+        "409" => "`conflict`: not in the present state.";
+    /// Of the route that takes a code.
+    CodeProblems:
+        "404" => "`otp_not_found`: no code is open.";
+    /// Of routes that take nothing.
+    StoreProblems:
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`.";
     /// Of routes with limits.
     LimitProblems:
         "429" => "`rate_limit_exceeded`, `cooldown`, `quota_exceeded`; see `Retry-After`.";
 }
 
 /// The document and its page. Everything the page loads is part of the binary.
-pub fn pages<S: Clone + Send + Sync + 'static>(mut document: OpenApi) -> Router<S> {
-    use utoipa::{PartialSchema, ToSchema};
-    let components = document.components.get_or_insert_default();
-    components.schemas.entry("ProblemBody".to_owned()).or_insert_with(ProblemBody::schema);
-    let mut schemas = Vec::new();
-    ProblemBody::schemas(&mut schemas);
-    components.schemas.extend(schemas);
+pub fn pages<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> {
     let text = document.to_json().unwrap_or_default();
     let serve = move || {
         let text = text.clone();
@@ -114,8 +127,8 @@ pub fn pages<S: Clone + Send + Sync + 'static>(mut document: OpenApi) -> Router<
 
 /// The page runs its own scripts and talks to this server, and to nothing else.
 async fn page_policy(mut response: Response) -> Response {
-    let policy = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
-                  img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                  connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     response
 }
@@ -131,7 +144,10 @@ fn key_set(keys: serde_json::Value) -> Response {
 /// The public keys of all customers, for tokens signed with EdDSA or ES256. A token's `kid` tells which one.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "Service", security(()),
-    responses((status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"))
+    responses(
+        (status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"),
+        StoreProblems,
+    )
 )]
 pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     Ok(key_set(app.service.all_jwks().await?))
@@ -143,10 +159,10 @@ pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     params(("customerId" = String, Path, description = "The customer: the token's `aud`.")),
     responses(
         (status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"),
-        (status = 404, description = "No such customer.", body = ProblemBody),
+        NamedProblems, StoreProblems,
     )
 )]
-pub async fn customer_jwks(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn customer_jwks(State(app): State<Arc<App>>, Named(id): Named<String>) -> Result<Response, Problem> {
     let id = id.parse().map_err(|_| Problem::not_found("customer"))?;
     Ok(key_set(app.service.jwks(id).await?))
 }

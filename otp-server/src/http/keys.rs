@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use otp_core::api_key::{KeyScope, KeyType};
@@ -16,8 +16,9 @@ use super::App;
 use super::asker::Asker;
 use super::auth::mark_replay;
 use super::body::{Body, OptionalBody};
-use super::docs::{AdminProblems, WriteProblems};
-use super::problem::{Problem, ProblemBody};
+use super::docs::{AdminProblems, ConflictProblems, NamedProblems, OnceProblems, WriteProblems};
+use super::path::Named;
+use super::problem::Problem;
 use super::sessions::Done;
 
 /// A key, without the key.
@@ -81,14 +82,13 @@ pub struct KeysBody {
     security(("administrator" = []), ("apiKey" = [])), params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "The keys.", body = KeysBody),
-        (status = 404, description = "No such customer, or not yours.", body = ProblemBody),
-        AdminProblems,
+        NamedProblems, AdminProblems,
     )
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<KeysBody>, Problem> {
     let caller = asker.of_tenant(&app, &id).await?;
     let keys = app.service.keys(&caller).await?.into_iter().map(KeyBody::from).collect();
@@ -149,15 +149,13 @@ const SHOWN_ONCE: &str = "Store the key now: it is not shown again.";
     security(("administrator" = []), ("apiKey" = [])), params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 201, description = "The key.", body = NewKeyAnswer),
-        (status = 404, description = "No such customer, or not yours.", body = ProblemBody),
-        (status = 409, description = "There are too many keys.", body = ProblemBody),
-        AdminProblems, WriteProblems,
+        NamedProblems, ConflictProblems, AdminProblems, WriteProblems, OnceProblems,
     )
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     body: Body<NewKeyBody>,
 ) -> Result<Response, Problem> {
     let caller = asker.of_tenant(&app, &id).await?;
@@ -214,14 +212,13 @@ pub struct OneKey {
     params(("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key.")),
     responses(
         (status = 200, description = "The key as it is now.", body = OneKey),
-        (status = 404, description = "No such customer or key, or not yours.", body = ProblemBody),
-        AdminProblems, WriteProblems,
+        NamedProblems, AdminProblems, WriteProblems,
     )
 )]
 pub async fn edit(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path((id, key)): Path<(String, String)>,
+    Named((id, key)): Named<(String, String)>,
     body: Body<EditKeyBody>,
 ) -> Result<Json<OneKey>, Problem> {
     let (caller, key) = key_of(&app, &asker, &id, &key).await?;
@@ -243,14 +240,13 @@ async fn key_of(app: &App, asker: &Asker, id: &str, key: &str) -> Result<(Caller
     params(("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key.")),
     responses(
         (status = 200, description = "Revoked.", body = Done),
-        (status = 404, description = "No such customer or key, or not yours.", body = ProblemBody),
-        AdminProblems,
+        NamedProblems, AdminProblems,
     )
 )]
 pub async fn revoke(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path((id, key)): Path<(String, String)>,
+    Named((id, key)): Named<(String, String)>,
 ) -> Result<Json<Done>, Problem> {
     let (caller, key) = key_of(&app, &asker, &id, &key).await?;
     app.service.revoke_key(&caller, key).await?;
@@ -287,15 +283,13 @@ pub struct Rotated {
     params(("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key.")),
     responses(
         (status = 200, description = "The new key.", body = Rotated),
-        (status = 404, description = "No such customer or key, or not yours.", body = ProblemBody),
-        (status = 409, description = "The key is not active.", body = ProblemBody),
-        AdminProblems, WriteProblems,
+        NamedProblems, ConflictProblems, AdminProblems, WriteProblems, OnceProblems,
     )
 )]
 pub async fn rotate(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path((id, key)): Path<(String, String)>,
+    Named((id, key)): Named<(String, String)>,
     body: OptionalBody<RotateBody>,
 ) -> Result<Response, Problem> {
     let (caller, key) = key_of(&app, &asker, &id, &key).await?;

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use otp_core::SystemRandom;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::App;
@@ -31,10 +32,11 @@ pub fn current_request_id() -> Option<String> {
 pub async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = request_id(&app, request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let origin = cross_origin(&request);
+    let (is_shared, origin) = (is_shared(&request), cross_origin(&request));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let started = app.service.now();
+    // The clock of the service counts milliseconds, which is too coarse for an answer.
+    let started = Instant::now();
     let mut response = match origin.is_some() && is_preflight(&request) {
         true => preflight(),
         false => {
@@ -42,8 +44,12 @@ pub async fn around(State(app): State<Arc<App>>, mut request: Request, next: Nex
             CURRENT.scope(id.clone(), next.run(request)).instrument(span).await
         }
     };
-    let took = app.service.now().since(started);
-    app.metrics.request(route.as_deref().unwrap_or("-"), method.as_str(), response.status().as_u16(), took);
+    tracing::debug!(%id, status = response.status().as_u16(), ?took, "answered");
+    app.metrics.request(route.as_deref().unwrap_or("-"), &method, response.status().as_u16(), started.elapsed());
+    if is_shared {
+        // Also without an origin: a cache must not give that answer to a browser that has one.
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
+    }
     finish(&mut response, &id, origin);
     response
 }
@@ -58,11 +64,15 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
     given.map_or_else(made, str::to_owned)
 }
 
-/// The origin to answer to, on the routes that browsers may call.
-fn cross_origin(request: &Request) -> Option<HeaderValue> {
+/// Whether the pages of other origins may call the route.
+fn is_shared(request: &Request) -> bool {
     let path = request.uri().path();
-    let is_public = path.starts_with("/auth/") || path == "/.well-known/jwks.json";
-    request.headers().get(header::ORIGIN).filter(|_| is_public).cloned()
+    path.starts_with("/auth/") || path == "/.well-known/jwks.json"
+}
+
+/// The origin to answer to.
+fn cross_origin(request: &Request) -> Option<HeaderValue> {
+    request.headers().get(header::ORIGIN).filter(|_| is_shared(request)).cloned()
 }
 
 fn is_preflight(request: &Request) -> bool {
@@ -86,14 +96,11 @@ fn preflight() -> Response {
 fn finish(response: &mut Response, id: &str, origin: Option<HeaderValue>) {
     let refused = response.extensions().get::<ProblemCode>() == Some(&ProblemCode("origin_not_allowed"));
     let headers = response.headers_mut();
-    if let Some(origin) = origin {
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-        if !refused {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            let exposed = "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, \
-                           idempotent-replayed";
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
-        }
+    if let Some(origin) = origin.filter(|_| !refused) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let exposed = "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, \
+                       idempotent-replayed";
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);

@@ -12,8 +12,10 @@ mod keys;
 mod layers;
 mod limits;
 mod metrics;
+mod path;
 mod problem;
 mod sessions;
+mod standing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +76,7 @@ impl App {
 #[openapi(
     info(title = "OTP Auth", description = "Multi-tenant one-time-password authentication."),
     modifiers(&Credentials),
+    components(schemas(problem::ProblemBody)),
     tags(
         (name = "Sign-in", description = "Codes, tokens and sessions of end users."),
         (name = "Customers", description = "Customers of the installation and their API keys."),
@@ -96,9 +99,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(customers::create, customers::list))
         .routes(paths!(customers::own, customers::edit_own))
         .routes(paths!(customers::one, customers::edit))
-        .routes(paths!(customers::set_status))
-        .routes(paths!(customers::suspend))
-        .routes(paths!(customers::activate))
+        .routes(paths!(standing::set_status))
+        .routes(paths!(standing::suspend))
+        .routes(paths!(standing::activate))
         .routes(paths!(keys::list, keys::create))
         .routes(paths!(keys::edit, keys::revoke))
         .routes(paths!(keys::rotate))
@@ -127,5 +130,11 @@ pub fn routes(app: Arc<App>) -> Router {
 
 /// The operator's routes, for a listener that only the operator reaches: metrics, and health in detail.
 pub fn operator_routes(app: Arc<App>) -> Router {
-    Router::new().route("/metrics", get(metrics::show)).route("/health", get(health::detail)).with_state(app)
+    Router::new()
+        .route("/metrics", get(metrics::show))
+        .route("/health", get(health::detail))
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), layers::around))
+        .with_state(app)
 }

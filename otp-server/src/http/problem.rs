@@ -1,5 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,13 +19,13 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    field: Option<&'static str>,
+    field: Option<Cow<'static, str>>,
     retry_after: Option<u64>,
     remaining_attempts: Option<u8>,
     allowance: Option<(Kind, Allowance)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Limit,
     Quota,
@@ -79,8 +81,14 @@ impl Problem {
     }
 
     /// A field of the request breaks its rule.
-    pub fn field(code: &'static str, field: &'static str, message: impl Into<String>) -> Self {
-        Self { field: Some(field), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+    pub fn field(code: &'static str, field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+    }
+
+    /// Without how much is left of the plan's quota, which is told to secret keys only.
+    pub fn without_quota(mut self) -> Self {
+        self.allowance = self.allowance.filter(|(kind, _)| *kind != Kind::Quota);
+        self
     }
 
     /// What was named does not exist, or is not the caller's: the two read the same.
@@ -115,9 +123,12 @@ impl From<Error> for Problem {
         match error {
             Error::Invalid(invalid) => {
                 problem.detail = invalid.message;
-                problem.field = Some(invalid.field);
+                problem.field = Some(invalid.field.into());
             }
-            Error::OtpInvalid { remaining } => problem.remaining_attempts = Some(remaining),
+            Error::OtpInvalid { remaining, allowance } => {
+                problem.remaining_attempts = Some(remaining);
+                problem.allowance = Some((Kind::Limit, allowance));
+            }
             Error::RateLimited(limited) | Error::Cooldown(limited) => {
                 problem.allowance = Some((Kind::Limit, limited.allowance));
             }
@@ -160,7 +171,7 @@ impl IntoResponse for Problem {
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
             errors: self.field.map(|field| {
-                vec![FieldProblem { field: field.to_owned(), message: self.detail.clone() }]
+                vec![FieldProblem { field: field.into_owned(), message: self.detail.clone() }]
             }),
             detail: self.detail,
             success: false,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use otp_core::SessionView;
 use otp_core::idempotency::Answer;
@@ -14,8 +14,9 @@ use super::App;
 use super::asker::Asker;
 use super::auth::{SignedInBody, signed_in};
 use super::body::OptionalBody;
-use super::docs::{TokenProblems, WriteProblems};
-use super::problem::{Problem, ProblemBody};
+use super::docs::{NamedProblems, OnceProblems, TokenProblems, WriteProblems};
+use super::path::Named;
+use super::problem::Problem;
 
 /// The signed-in user.
 #[derive(Serialize, ToSchema)]
@@ -67,7 +68,7 @@ pub struct RefreshBody {
     post, path = "/auth/refresh", tag = "Sign-in", request_body = RefreshBody, security(()),
     responses(
         (status = 200, description = "New tokens; the old ones are spent.", body = SignedInBody),
-        TokenProblems, WriteProblems,
+        TokenProblems, WriteProblems, OnceProblems,
     )
 )]
 pub async fn refresh(
@@ -194,14 +195,13 @@ pub async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<Sess
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "It is over.", body = Done),
-        (status = 404, description = "No open session of this user.", body = ProblemBody),
-        TokenProblems,
+        NamedProblems, TokenProblems,
     )
 )]
 pub async fn end(
     State(app): State<Arc<App>>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Done>, Problem> {
     let me = asker.user(&app).await?;
     let id = id.parse().map_err(|_| Problem::not_found("session"))?;

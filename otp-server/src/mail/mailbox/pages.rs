@@ -17,7 +17,7 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::{Stream, stream};
-use otp_core::{MessageId, Timestamp};
+use otp_core::MessageId;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast::error::RecvError;
@@ -29,6 +29,8 @@ const PAGE: &str = include_str!("../../../assets/mailbox.html");
 const MAIL_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 /// Some proxies close a stream that is silent for half a minute.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// Browsers drop an event whose data is empty.
+const NO_DATA: &str = "null";
 
 /// The pages under `/dev/mailbox`. Requests for any host but a loopback name or address are refused, because a name that
 /// someone else controls can be pointed at this machine.
@@ -147,8 +149,8 @@ impl<'a> From<&'a Mail> for MailView<'a> {
             text: &mail.text,
             has_html: mail.html.is_some(),
             code: mail.code.expose(),
-            received_at: Timestamp::to_string(&mail.received_at),
-            expires_at: Timestamp::to_string(&mail.expires_at),
+            received_at: mail.received_at.to_string(),
+            expires_at: mail.expires_at.to_string(),
         }
     }
 }
@@ -182,8 +184,8 @@ fn changes(mailbox: &Mailbox) -> impl Stream<Item = Result<Event, axum::Error>> 
         let mut watch = watch?;
         let event = match watch.recv().await {
             Ok(Change::Arrived(mail)) => Event::default().event("mail").json_data(MailView::from(&*mail)),
-            Ok(Change::Emptied) => Ok(Event::default().event("emptied").data("")),
-            Err(RecvError::Lagged(_)) => Ok(Event::default().event("behind").data("")),
+            Ok(Change::Emptied) => Ok(Event::default().event("emptied").data(NO_DATA)),
+            Err(RecvError::Lagged(_)) => Ok(Event::default().event("behind").data(NO_DATA)),
             Err(RecvError::Closed) => return None,
         };
         Some((event, Some(watch)))

@@ -1,0 +1,149 @@
+//! From a configuration to a server that answers, and back down again.
+
+mod administrator;
+mod database;
+mod in_use;
+mod installation;
+mod master_key;
+mod running;
+mod sockets;
+mod stop;
+mod welcome;
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use otp_core::{NewTenant, Secret, Service, SystemClock};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use crate::config::{Config, Mistake, Setting};
+use crate::http::{self, App, AppOptions};
+use crate::listen::Limits;
+use crate::mail;
+use crate::worker::Workers;
+
+pub use administrator::AdminToken;
+pub use database::{Database, open_file};
+pub use in_use::InUse;
+pub use installation::Installation;
+
+use running::{DRAIN, Running};
+use sockets::Sockets;
+use stop::Signals;
+use welcome::Welcome;
+
+/// Serves until SIGTERM or SIGINT, then finishes what is in flight.
+///
+/// # Errors
+/// The [`Mistake`] for which it did not start. Nothing was announced then.
+pub fn serve(config: &Config) -> Result<(), Mistake> {
+    runtime()?.block_on(run(config))
+}
+
+/// The runtime that everything runs on.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> Result<Runtime, Mistake> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("otp-worker").build().map_err(|error| {
+        Mistake::new(format_args!("no threads can be started: {error}; raise the limit on processes (ulimit -u)"))
+    })
+}
+
+async fn run(config: &Config) -> Result<(), Mistake> {
+    let signals = Signals::listen()?;
+    // First, because a start that fails here has changed nothing.
+    let sockets = Sockets::bind(config).await?;
+    let clock = Arc::new(SystemClock::default());
+    let mail = mail::mailer(&config.mail_url, &config.mail_from, clock.clone())
+        .map_err(|error| Mistake::of(Setting::MailUrl, error))?;
+    let installation = Installation::open(config)?;
+    let admin_token = AdminToken::of(config, &installation.database)?;
+
+    let wake = Arc::new(Notify::new());
+    let queued = Arc::clone(&wake);
+    let service = installation
+        .service(config, &config.public_url.clone().unwrap_or_else(|| sockets.url()))
+        .mailer(mail.mailer())
+        .clock(clock)
+        .on_queued(move || queued.notify_one())
+        .build();
+    let demo_key = demo_key(&service).await?;
+
+    let app = App::new(AppOptions {
+        service: service.clone(),
+        admin_token: admin_token.digest(),
+        trusted_proxies: config.trusted_proxies.clone(),
+    });
+    let mailbox = mail.mailbox().filter(|_| sockets.is_local());
+    let mut routes = http::routes(Arc::clone(&app));
+    if let Some(mailbox) = mailbox {
+        routes = routes.merge(mail::routes(Arc::clone(mailbox)));
+    }
+    advise(config, &sockets, mail.mailbox().is_some());
+    Welcome {
+        config,
+        url: sockets.url(),
+        local_url: sockets.local_url(),
+        operator_url: sockets.operator_url(),
+        admin_token: admin_token.fresh(),
+        demo_key: demo_key.as_ref(),
+        fresh_key_file: installation.fresh_key_file.as_deref(),
+        shows_mailbox: mailbox.is_some(),
+    }
+    .print();
+
+    let workers = Workers::start(service.clone(), wake, Arc::clone(&app));
+    let closing = || {
+        app.drain();
+        if let Some(mailbox) = mailbox {
+            mailbox.close();
+        }
+    };
+    let operator_routes = http::operator_routes(Arc::clone(&app));
+    let running = Running { sockets, routes, operator_routes, limits: limits(config), workers };
+    running.until_told(signals, closing).await;
+    if let Err(error) = service.flush_key_uses().await {
+        tracing::warn!(code = error.code(), %error, "the last use of some keys was not written down");
+    }
+    installation.close();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first start makes a customer to try the server with; gives its key.
+async fn demo_key(service: &Service) -> Result<Option<Secret>, Mistake> {
+    let broken = |error| Mistake::of(Setting::DatabaseUrl, format_args!("the database does not work: {error}"));
+    let any = service.tenants(None, None, 1).await.map_err(broken)?;
+    if !any.items.is_empty() {
+        return Ok(None);
+    }
+    let created = service.create_tenant(NewTenant::named("Demo", "demo@example.com")).await.map_err(broken)?;
+    Ok(Some(created.api_key))
+}
+
+fn limits(config: &Config) -> Limits {
+    let proxies = config.trusted_proxies.clone();
+    Limits {
+        drain: DRAIN,
+        connections: config.max_connections,
+        per_ip: config.max_connections_per_ip,
+        exempt: Arc::new(move |ip| ip.is_loopback() || proxies.iter().any(|net: &IpNet| net.contains(&ip))),
+        ..Limits::default()
+    }
+}
+
+/// What works, but perhaps not as it was meant.
+fn advise(config: &Config, sockets: &Sockets, has_mailbox: bool) {
+    if has_mailbox && !sockets.is_local() {
+        tracing::warn!("mails go nowhere: the built-in mailbox is shown on loopback only; set OTP_MAIL_URL");
+    }
+    if config.public_url.is_none() && !sockets.is_local() {
+        tracing::warn!(issuer = sockets.url(), "OTP_PUBLIC_URL is not set: tokens name where the server listens");
+    }
+    if sockets.operator_is_open() {
+        tracing::warn!("OTP_ADMIN_LISTEN is not on loopback: everyone who reaches it sees the metrics");
+    }
+}

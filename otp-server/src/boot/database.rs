@@ -1,0 +1,83 @@
+//! The store that is configured, and what is noted beside its records.
+
+use std::fs::DirBuilder;
+use std::path::Path;
+use std::sync::Arc;
+
+use otp_core::store::{MemoryStore, StoreError};
+use otp_store_sqlite::{OpenError, SqliteStore};
+
+use crate::config::{Mistake, Setting};
+
+/// An open database.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// In a file.
+    Sqlite(Arc<SqliteStore>),
+    /// In memory.
+    Memory(Arc<MemoryStore>),
+}
+
+impl Database {
+    /// What is noted about the installation under this name. Nothing is, in memory.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Mistake> {
+        match self {
+            Database::Sqlite(store) => store.meta(name).map_err(|error| broken(&error)),
+            Database::Memory(_) => Ok(None),
+        }
+    }
+
+    /// Notes it unless something is noted under this name; gives what is noted then.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn note_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Mistake> {
+        match self {
+            Database::Sqlite(store) => store.set_meta_once(name, value).map_err(|error| broken(&error)),
+            Database::Memory(_) => Ok(value.to_vec()),
+        }
+    }
+}
+
+fn broken(error: &StoreError) -> Mistake {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Mistake::of(Setting::DatabaseUrl, format_args!("{error}{cause}; look at the disk, then try again"))
+}
+
+/// Opens a database file, and makes it if there is none.
+///
+/// # Errors
+/// Why it cannot be used, and what to do.
+pub fn open_file(path: &Path) -> Result<SqliteStore, Mistake> {
+    SqliteStore::open(path).map_err(|error| Mistake::of(Setting::DatabaseUrl, reason(path, &error)))
+}
+
+pub(super) fn reason(path: &Path, error: &OpenError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+    let fix = match error {
+        OpenError::SqliteTooOld { .. } => "; build the program with the SQLite that comes with it",
+        OpenError::NotADatabase(_) => "; restore a backup with `otp-server restore FILE`, or name another file",
+        OpenError::Foreign => "; name another file, as in `sqlite:./otp.db`",
+        OpenError::NewerSchema { .. } => "",
+        OpenError::ReadOnly(_) => "; let this user write both, or name another file",
+        OpenError::Locked(_) => "; end that process, then try again",
+        OpenError::DiskFull(_) => "; make room, then try again",
+        _ => "; check that the path names a file in a directory that exists",
+    };
+    format!("{}: {error}{cause}{fix}", path.display())
+}
+
+/// Makes the data directory, for its owner only, unless there is one.
+pub(super) fn make_data_dir(path: &Path) -> Result<(), Mistake> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| {
+        let words = format!("{} cannot be made: {error}; choose a place where this user may write", path.display());
+        Mistake::of(Setting::DataDir, words)
+    })
+}

@@ -1,0 +1,174 @@
+//! Database and master key ring, which belong together: what one ring wrote, another cannot read.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use otp_core::secret::Digest32;
+use otp_core::store::MemoryStore;
+use otp_core::{Builder, KeyRing, Service, SystemRandom};
+
+use super::database::{self, Database, make_data_dir, open_file};
+use super::in_use::InUse;
+use super::master_key;
+use crate::config::{self, Config, Mistake, Setting};
+
+/// An open database with the ring that it was written with.
+pub struct Installation {
+    /// The database.
+    pub database: Database,
+    /// The ring.
+    pub ring: KeyRing,
+    /// Where the ring was put, if it was made just now.
+    pub fresh_key_file: Option<PathBuf>,
+    _in_use: Option<InUse>,
+}
+
+impl Installation {
+    /// Opens the database; directory, file and master key are made if there are none.
+    ///
+    /// # Errors
+    /// What is in the way. With a ring that the data was not written with, nothing is written.
+    pub fn open(config: &Config) -> Result<Self, Mistake> {
+        match &config.database {
+            config::Database::Memory => Ok(Self::in_memory(config)),
+            config::Database::Sqlite(path) => Self::in_file(config, path),
+        }
+    }
+
+    /// Opens the database, which has to be there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), or that there is none.
+    pub fn existing(config: &Config) -> Result<Self, Mistake> {
+        Self::in_file(config, existing_file(config)?)
+    }
+
+    fn in_memory(config: &Config) -> Self {
+        let ring = config.master_key.clone().unwrap_or_else(|| KeyRing::generate(&SystemRandom));
+        let database = Database::Memory(Arc::new(MemoryStore::new()));
+        Self { database, ring, fresh_key_file: None, _in_use: None }
+    }
+
+    fn in_file(config: &Config, path: &Path) -> Result<Self, Mistake> {
+        let key_file = master_key::path(&config.data_dir);
+        let known = configured_ring(config)?;
+        if known.is_none() || path.starts_with(&config.data_dir) {
+            make_data_dir(&config.data_dir)?;
+        }
+        let in_use = InUse::shared(path)
+            .map_err(|error| Mistake::of(Setting::DatabaseUrl, database::reason(path, &error.into())))?;
+        let database = Database::Sqlite(Arc::new(open_file(path)?));
+        let written_with = WrittenWith::read(&database)?;
+        let (ring, fresh_key_file) = match known {
+            Some(ring) => (ring, None),
+            None if written_with.is_unknown() => (master_key::create(&key_file, &SystemRandom)?, Some(key_file)),
+            None => return Err(missing_ring(path, &key_file)),
+        };
+        written_with.check(&ring, path)?;
+        written_with.note(&ring, &database)?;
+        Ok(Self { database, ring, fresh_key_file, _in_use: Some(in_use) })
+    }
+
+    /// Begins a service on it, under the URL that tokens are to name as their issuer.
+    pub fn service(&self, config: &Config, issuer: &str) -> Builder {
+        let begin = match &self.database {
+            Database::Sqlite(store) => Service::builder(Arc::clone(store), self.ring.clone()),
+            Database::Memory(store) => Service::builder(Arc::clone(store), self.ring.clone()),
+        };
+        begin.plans(config.plans.clone()).issuer(issuer)
+    }
+
+    /// Finishes what waits to be written, and closes the file.
+    pub fn close(self) {
+        if let Database::Sqlite(store) = &self.database {
+            store.close();
+        }
+    }
+}
+
+/// The database file, which has to be there.
+pub(crate) fn existing_file(config: &Config) -> Result<&Path, Mistake> {
+    let config::Database::Sqlite(path) = &config.database else {
+        let words = "`memory:` has no data that another process could reach; use the API of the running server";
+        return Err(Mistake::of(Setting::DatabaseUrl, words));
+    };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let words = format!("there is no database at {}; correct the path, or start the server once", path.display());
+            Err(Mistake::of(Setting::DatabaseUrl, words))
+        }
+        _ => Ok(path),
+    }
+}
+
+/// The ring of the variable, or else of the file; `None` if there is neither.
+pub(crate) fn configured_ring(config: &Config) -> Result<Option<KeyRing>, Mistake> {
+    match &config.master_key {
+        Some(ring) => Ok(Some(ring.clone())),
+        None => master_key::load(&master_key::path(&config.data_dir)),
+    }
+}
+
+fn missing_ring(path: &Path, key_file: &Path) -> Mistake {
+    let words = format!(
+        "the master key of {} is missing; put {} back from its copy, or set the variable: nothing else opens the data",
+        path.display(),
+        key_file.display()
+    );
+    Mistake::of(Setting::MasterKey, words)
+}
+
+/// The marks of all keys that ever wrote to a database, oldest first.
+pub(crate) struct WrittenWith(Vec<Digest32>);
+
+impl WrittenWith {
+    pub fn read(database: &Database) -> Result<Self, Mistake> {
+        let mut marks = Vec::new();
+        while let Some(mark) = database.note(&note_name(marks.len()))? {
+            let mark = mark.try_into().map_err(|_| {
+                Mistake::of(Setting::DatabaseUrl, "the mark of its master key is damaged; restore a backup")
+            })?;
+            marks.push(Digest32(mark));
+        }
+        Ok(Self(marks))
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Refuses a ring that lacks a key that something was written with.
+    pub fn check(&self, ring: &KeyRing, database: &Path) -> Result<(), Mistake> {
+        let known: Vec<_> = ring.fingerprints().collect();
+        if self.0.iter().all(|mark| known.contains(mark)) {
+            return Ok(());
+        }
+        let words = format!(
+            "this is not the master key that {} was written with, or a key of its ring is missing; set the one that belongs \
+             to it: nothing else opens the data",
+            database.display()
+        );
+        Err(Mistake::of(Setting::MasterKey, words))
+    }
+
+    /// Notes the key that is written with from now on.
+    fn note(&self, ring: &KeyRing, database: &Database) -> Result<(), Mistake> {
+        let newest = ring.fingerprint();
+        if self.0.contains(&newest) {
+            return Ok(());
+        }
+        // Another process may note a key of its own at the same time.
+        for number in self.0.len().. {
+            if database.note_once(&note_name(number), &newest.0)? == newest.0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn note_name(number: usize) -> String {
+    format!("master_key.{number}")
+}

@@ -1,0 +1,219 @@
+//! What the texts of settings mean. A refusal says what to write instead, and repeats nothing that may hold a secret.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ipnet::IpNet;
+use otp_core::access::parse_network;
+use otp_core::api_key::is_admin_token;
+use otp_core::plan::InvalidPlans;
+use otp_core::{KeyRing, Plans, Secret};
+use tracing::level_filters::LevelFilter;
+use url::Url;
+
+use super::file;
+
+/// Where the data is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// In a file.
+    Sqlite(PathBuf),
+    /// In memory, gone with the process.
+    Memory,
+}
+
+impl Database {
+    pub(super) fn parse(text: &str, data_dir: &Path) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Database::Sqlite(data_dir.join("otp.db")));
+        }
+        match text.split_once(':') {
+            Some(("memory", "")) => Ok(Database::Memory),
+            Some(("sqlite", path)) => sqlite(path),
+            Some(("postgres" | "postgresql", _)) => {
+                Err("PostgreSQL is not supported by this build; use `sqlite:PATH` or `memory:`".to_owned())
+            }
+            _ => Err("it must begin with `sqlite:` or be `memory:`; write `sqlite:PATH`, as in `sqlite:./otp.db`".to_owned()),
+        }
+    }
+}
+
+fn sqlite(path: &str) -> Result<Database, String> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.ends_with('/') || path.contains('?') {
+        return Err("`sqlite:` is followed by the path of a file and nothing else, as in `sqlite:./otp.db`".to_owned());
+    }
+    Ok(Database::Sqlite(path.into()))
+}
+
+/// An empty text means that it is not set.
+pub(super) fn optional<T>(parse: fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Option<T>, String> {
+    move |text| if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is no IP address and port; write `127.0.0.1:8080`, or `0.0.0.0:8080` for every interface")
+    })
+}
+
+pub(super) fn data_dir(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("it is empty; name a directory, as in `./otp-data`".to_owned()) } else { Ok(text.into()) }
+}
+
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=1_000_000).contains(count));
+    count.ok_or_else(|| format!("{text:?} is no whole number of 1 to 1000000"))
+}
+
+pub(super) fn master_key(text: &str) -> Result<KeyRing, String> {
+    let ring: KeyRing = text.parse().map_err(|error| {
+        format!("{error}; write `1:KEY`, where KEY is what `openssl rand -base64 32` prints")
+    })?;
+    let is_text = |entry: &str| {
+        let key = entry.split_once(':').and_then(|(_, key)| STANDARD.decode(key.trim()).ok());
+        key.is_some_and(|key| key.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' '))
+    };
+    if text.split(',').any(is_text) {
+        return Err("a key of the ring is readable text, not random; make one with `openssl rand -base64 32`".to_owned());
+    }
+    Ok(ring)
+}
+
+/// What stands in examples and tutorials in the place of a token, in lower case.
+const PLACEHOLDERS: [&str; 12] = [
+    "change", "secret", "password", "passw0rd", "example", "replace", "your", "default", "token", "qwerty", "12345678",
+    "abcdefgh",
+];
+const FEWEST_SIGNS: usize = 10;
+
+pub(super) fn admin_token(text: &str) -> Result<Secret, String> {
+    let fix = "make one with `echo otp_admin_$(openssl rand -hex 20)`";
+    if !is_admin_token(text) {
+        return Err(format!("it does not begin with `otp_admin_`; {fix}"));
+    }
+    if text.len() < 32 {
+        return Err(format!("it has {} characters, at least 32 are needed; {fix}", text.len()));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("it has a space or a sign beyond ASCII; {fix}"));
+    }
+    let guessable = text["otp_admin_".len()..].to_ascii_lowercase();
+    let mut signs: Vec<char> = guessable.chars().collect();
+    signs.sort_unstable();
+    signs.dedup();
+    if signs.len() < FEWEST_SIGNS || PLACEHOLDERS.iter().any(|word| guessable.contains(word)) {
+        return Err(format!("it can be guessed; {fix}"));
+    }
+    Ok(text.to_owned().into())
+}
+
+pub(super) fn public_url(text: &str) -> Result<String, String> {
+    let wrong = |why: &str| format!("{why}; write it like `https://auth.example.com`");
+    let url = Url::parse(text).map_err(|_| wrong("it is no absolute URL"))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return Err(wrong("it does not begin with `https://` or `http://` and a host"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("it has a user name or password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("it has a `?` or `#`"));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(network).collect()
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let net = parse_network(text)
+        .ok_or_else(|| format!("{text:?} is no network; write networks like `10.0.0.0/8,2001:db8::/32`"))?;
+    if net.prefix_len() == 0 {
+        return Err(format!("{text:?} is every address, so that any client could name its own; list your proxies"));
+    }
+    Ok(net)
+}
+
+pub(super) fn plans(text: &str) -> Result<Plans, String> {
+    if text.is_empty() {
+        return Ok(Plans::builtin());
+    }
+    let contents = fs::read_to_string(text).map_err(|error| format!("{text:?} cannot be read: {error}"))?;
+    contents.parse().map_err(|error| match error {
+        InvalidPlans::Form(error) => {
+            let (line, column) = error.span().map_or((1, 1), |span| file::position(&contents, span.start));
+            format!("{text:?}, line {line}, column {column}: {}", error.message())
+        }
+        error => format!("{text:?}: {error}"),
+    })
+}
+
+pub(super) fn sms_url(text: &str) -> Result<(), String> {
+    if text == "mailbox:" { Ok(()) } else { Err("this build sends no text messages; write `mailbox:`".to_owned()) }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Automatic,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Ok(LogFormat::Automatic),
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(format!("{text:?} is no format; use `text` or `json`")),
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter {
+    /// Of everything that has no level of its own.
+    pub level: LevelFilter,
+    /// Levels of modules.
+    pub modules: Vec<(String, LevelFilter)>,
+}
+
+impl LogFilter {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut filter = Self { level: LevelFilter::INFO, modules: Vec::new() };
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            match entry.split_once('=') {
+                Some((module, word)) if is_module(module) => filter.modules.push((module.to_owned(), level(word)?)),
+                Some((module, _)) => return Err(format!("{module:?} is no module; write `warn,otp_server::http=debug`")),
+                None => filter.level = level(entry)?,
+            }
+        }
+        Ok(filter)
+    }
+}
+
+fn is_module(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '_' | ':'))
+}
+
+fn level(word: &str) -> Result<LevelFilter, String> {
+    match word.to_ascii_lowercase().as_str() {
+        "off" => Ok(LevelFilter::OFF),
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err(format!("{word:?} is no level; use off, error, warn, info, debug or trace, as in `warn,otp_server=debug`")),
+    }
+}

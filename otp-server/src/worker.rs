@@ -1,0 +1,158 @@
+//! The loops behind the requests: messages are sent, what has expired is removed, key uses are written down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use otp_core::{Delivered, Error, Service};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
+
+use crate::http::App;
+
+/// Loops that send what was just queued, so that a provider that is slow to answer one does not hold up the others.
+const SENDERS: usize = 4;
+/// Messages that a loop takes at a time: as many as are sent at once, so that none of them waits while its lease runs.
+const BATCH: usize = 16;
+/// How often the queue is looked through for what is to be tried again or was left behind.
+const PENDING_EVERY: Duration = Duration::from_secs(1);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Records removed in one transaction, which others wait for.
+const SWEEP_BATCH: usize = 500;
+const FLUSH_EVERY: Duration = Duration::from_secs(30);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// After a panic, which the log tells of, a loop is started again.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+
+/// The running loops.
+pub struct Workers {
+    stop: watch::Sender<bool>,
+    loops: JoinSet<()>,
+}
+
+impl Workers {
+    /// Starts them on the current runtime. `wake` is notified after each commit that queued a message.
+    pub fn start(service: Service, wake: Arc<Notify>, app: Arc<App>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let worker = Worker { service, app, wake, stopped, failures: 0 };
+        let mut loops = JoinSet::new();
+        for _ in 0..SENDERS {
+            keep_up(&mut loops, &worker, Worker::send_fresh);
+        }
+        keep_up(&mut loops, &worker, Worker::send_pending);
+        keep_up(&mut loops, &worker, Worker::sweep);
+        keep_up(&mut loops, &worker, Worker::flush);
+        Self { stop, loops }
+    }
+
+    /// Ends them after what they are doing, and after what is queued in memory was sent.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.loops.join_next().await.is_some() {}
+    }
+}
+
+fn keep_up<F>(loops: &mut JoinSet<()>, worker: &Worker, work: impl Fn(Worker) -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let worker = worker.clone();
+    loops.spawn(async move {
+        while tokio::spawn(work(worker.clone())).await.is_err() {
+            sleep(RESTART_AFTER).await;
+        }
+    });
+}
+
+#[derive(Clone)]
+struct Worker {
+    service: Service,
+    app: Arc<App>,
+    wake: Arc<Notify>,
+    stopped: watch::Receiver<bool>,
+    /// In a row.
+    failures: u32,
+}
+
+impl Worker {
+    async fn send_fresh(mut self) {
+        let mut last = false;
+        while !last {
+            last = tokio::select! {
+                () = self.wake.notified() => false,
+                _ = self.stopped.wait_for(|stopped| *stopped) => true,
+            };
+            // What is queued while a batch is on its way is sent by this loop too.
+            while self.delivered(self.service.deliver_fresh(BATCH).await).await.is_some_and(|batch| sum(batch) > 0) {}
+        }
+    }
+
+    async fn send_pending(mut self) {
+        let mut ticks = every(PENDING_EVERY, Instant::now());
+        while self.waits_for(&mut ticks).await {
+            // A batch that is all to be tried again ends the round: the provider needs the rest.
+            let is_progress = |batch: Delivered| batch.sent + batch.failed > 0;
+            while self.delivered(self.service.deliver_pending(BATCH).await).await.is_some_and(is_progress) {}
+        }
+    }
+
+    async fn sweep(mut self) {
+        let mut ticks = every(SWEEP_EVERY, Instant::now() + SWEEP_EVERY);
+        while self.waits_for(&mut ticks).await {
+            while self.done("sweep", self.service.sweep(SWEEP_BATCH).await).await == Some(SWEEP_BATCH) {}
+        }
+    }
+
+    async fn flush(mut self) {
+        let mut ticks = every(FLUSH_EVERY, Instant::now() + FLUSH_EVERY);
+        while self.waits_for(&mut ticks).await {
+            self.done("flush", self.service.flush_key_uses().await).await;
+        }
+    }
+
+    /// Whether there is another round: after the next tick, unless the work is to stop.
+    async fn waits_for(&mut self, ticks: &mut Interval) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.stopped.wait_for(|stopped| *stopped) => false,
+            _ = ticks.tick() => true,
+        }
+    }
+
+    async fn delivered(&mut self, outcome: Result<Delivered, Error>) -> Option<Delivered> {
+        let delivered = self.done("deliver", outcome).await?;
+        self.app.metrics().delivered(delivered);
+        Some(delivered)
+    }
+
+    /// What was done; after an error `None`, and not before a rest, which grows with every further one.
+    async fn done<T>(&mut self, work: &'static str, outcome: Result<T, Error>) -> Option<T> {
+        match outcome {
+            Ok(done) => {
+                self.failures = 0;
+                Some(done)
+            }
+            Err(error) => {
+                let rest = Duration::from_secs(1 << self.failures.min(5)).min(LONGEST_BACKOFF);
+                self.failures = self.failures.saturating_add(1);
+                tracing::error!(work, code = error.code(), %error, "background work failed, it is tried again");
+                let _ = timeout(rest, self.stopped.wait_for(|stopped| *stopped)).await; // stopping needs no rest
+                None
+            }
+        }
+    }
+}
+
+fn sum(delivered: Delivered) -> usize {
+    delivered.sent + delivered.retried + delivered.failed
+}
+
+fn every(period: Duration, start: Instant) -> Interval {
+    let mut ticks = interval_at(start, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
+use otp_core::store::MemoryStore;
+use otp_core::{KeyRing, Mode, NewTenant, OtpRequest, SystemRandom};
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::http::AppOptions;
+
+/// Tells when a message arrives, and takes it when it is let.
+struct Gate {
+    arrived: Notify,
+    let_through: Semaphore,
+    taken: AtomicUsize,
+    panics: bool,
+}
+
+#[async_trait]
+impl Mailer for Gate {
+    async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
+        assert!(!(self.panics && message.to.starts_with("boom")), "a mailer with a bug");
+        self.arrived.notify_one();
+        self.let_through.acquire().await.unwrap().forget();
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        Ok(Receipt::default())
+    }
+}
+
+struct Setup {
+    gate: Arc<Gate>,
+    service: Service,
+    caller: otp_core::Caller,
+    workers: Workers,
+}
+
+async fn start(panics: bool) -> Setup {
+    let gate = Gate { arrived: Notify::new(), let_through: Semaphore::new(0), taken: AtomicUsize::new(0), panics };
+    let gate = Arc::new(gate);
+    let wake = Arc::new(Notify::new());
+    let queued = Arc::clone(&wake);
+    let service = Service::builder(MemoryStore::new(), KeyRing::generate(&SystemRandom))
+        .mailer(Arc::clone(&gate))
+        .on_queued(move || queued.notify_one())
+        .build();
+    let tenant = service.create_tenant(NewTenant::named("Acme", "ops@acme.com")).await.unwrap();
+    let caller = service.program(tenant.id, Mode::Live).await.unwrap();
+    let admin_token = otp_core::secret::Digest32::of(b"x");
+    let app = App::new(AppOptions { service: service.clone(), admin_token, trusted_proxies: Vec::new() });
+    let workers = Workers::start(service.clone(), wake, app);
+    Setup { gate, service, caller, workers }
+}
+
+impl Setup {
+    async fn request(&self, address: &str) {
+        self.service.request_otp(&self.caller, OtpRequest::to(address.parse().unwrap())).await.unwrap();
+    }
+
+    fn taken(&self) -> usize {
+        self.gate.taken.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_slow_message_does_not_hold_up_the_next_ones() {
+    let setup = start(false).await;
+    for number in 0..SENDERS {
+        setup.request(&format!("user{number}@example.org")).await;
+        setup.gate.arrived.notified().await; // although none before it was taken
+    }
+    assert_eq!(setup.taken(), 0);
+    setup.gate.let_through.add_permits(SENDERS);
+    setup.workers.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_waits_for_what_is_being_sent() {
+    let setup = start(false).await;
+    setup.request("ann@example.org").await;
+    setup.gate.arrived.notified().await;
+    let gate = Arc::clone(&setup.gate);
+    let stopping = tokio::spawn(setup.workers.stop());
+    gate.let_through.add_permits(1);
+    stopping.await.unwrap();
+    assert_eq!(gate.taken.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_panic_ends_no_loop_for_good() {
+    let setup = start(true).await;
+    for number in 0..SENDERS {
+        setup.request(&format!("boom{number}@example.org")).await;
+    }
+    setup.gate.let_through.add_permits(1);
+    setup.request("ann@example.org").await;
+    setup.gate.arrived.notified().await;
+    setup.workers.stop().await;
+    assert_eq!(setup.taken(), 1);
+}
