@@ -1,1 +1,13 @@
-//! What the benchmarks share.
+//! What the benchmarks share: rows of the table, a service to measure, a bare SQLite writer, servers and their load.
+
+#![deny(missing_docs)]
+#![allow(clippy::disallowed_methods)] // measures real time
+
+pub mod capture;
+pub mod child;
+pub mod floor;
+pub mod harness;
+pub mod load;
+pub mod raw;
+pub mod row;
+pub mod world;

@@ -171,17 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn the_time_told_is_when_room_is_made() {
-        for (previous, current) in [(100, 0), (80, 50), (0, 100), (37, 70), (1000, 10)] {
+    fn the_time_told_is_when_room_is_made_and_not_a_millisecond_later() {
+        let now = START + Duration::from_secs(60);
+        for (previous, current) in [(100, 1), (80, 50), (37, 70), (1000, 10), (0, 100), (3, 100), (0, 250)] {
             let count = SlidingCount { previous, current };
-            let now = START + Duration::from_secs(60);
-            let Some(until) = count.full_until(100, now) else { panic!("{count:?} is full") };
-            let rolled = if until.as_millis() >= (START + HOUR).as_millis() {
-                SlidingCount { previous: current, current: 0 }
-            } else {
-                count
+            let at = |at: Timestamp| match at < START + HOUR {
+                true => count.full_until(100, at),
+                false => SlidingCount { previous: current, current: 0 }.full_until(100, at),
             };
-            assert_eq!(rolled.full_until(100, until), None, "{count:?}");
+            let Some(until) = at(now) else { panic!("{count:?} is full") };
+            assert_eq!(at(until), None, "{count:?}");
+            assert!(at(until - Duration::from_millis(1)).is_some(), "{count:?}");
         }
     }
 }

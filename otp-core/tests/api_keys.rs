@@ -42,7 +42,8 @@ fn a_key_opens_its_tenant_in_its_mode() {
         let kept = serde_json::to_string(&created.key).unwrap();
         assert!(!kept.contains(&text[prefix.len()..]), "the key itself is not kept");
     }
-    let created = world.audit(tenant.id).into_iter().filter(|line| line.action == Action::KeyCreated).collect::<Vec<_>>();
+    let created =
+        world.audit(tenant.id).into_iter().filter(|line| line.action == Action::KeyCreated).collect::<Vec<_>>();
     assert_eq!(created.len(), 4);
     assert!(created.iter().all(|line| line.actor == Actor::Key(tenant.key_id)));
     let event = |mode| world.count_events(Space { tenant: tenant.id, mode }, EventKind::ApiKeyCreated);
@@ -175,7 +176,10 @@ fn a_revoked_key_never_opens_again_while_sixty_four_use_it() {
         wait(world.service.flush_key_uses()).unwrap();
         world.clock.advance(2 * SECOND);
         assert_eq!(refusal(world.authenticate(&key.api_key)), "invalid_api_key");
-        assert_eq!(refusal(wait(world.another_service().authenticate(key.api_key.expose(), &Approach::default()))), "invalid_api_key");
+        assert_eq!(
+            refusal(wait(world.another_service().authenticate(key.api_key.expose(), &Approach::default()))),
+            "invalid_api_key"
+        );
         let view = wait(world.service.keys(&acme)).unwrap().into_iter().find(|view| view.key.id == key.key.id).unwrap();
         assert!(view.status == "revoked" && view.last_used_at.is_some());
     }
@@ -269,7 +273,8 @@ fn what_a_key_accepts_as_origin_or_network_is_checked_when_it_is_set() {
         let new = NewApiKey { allowed_origins: list([origin]), ..new_key(KeyType::Publishable, mode) };
         wait(world.service.create_key(&acme, new))
     };
-    for origin in ["https://acme.example/", "acme.example", "*", "https://*.acme.example", "ftp://acme.example", "null"] {
+    for origin in ["https://acme.example/", "acme.example", "*", "https://*.acme.example", "ftp://acme.example", "null"]
+    {
         assert_eq!(refusal(with(Mode::Test, origin)), "invalid_origin", "{origin}");
     }
     assert_eq!(refusal(with(Mode::Live, "http://localhost:*")), "invalid_origin");
@@ -298,7 +303,8 @@ fn what_a_key_accepts_as_origin_or_network_is_checked_when_it_is_set() {
 fn a_key_opens_for_its_networks_only() {
     let world = World::new();
     let acme = world.live();
-    let new = NewApiKey { allowed_ips: list(["198.51.100.0/24", "2001:db8::/32"]), ..new_key(KeyType::Secret, Mode::Live) };
+    let new =
+        NewApiKey { allowed_ips: list(["198.51.100.0/24", "2001:db8::/32"]), ..new_key(KeyType::Secret, Mode::Live) };
     let key = world.create_key(&acme, new).api_key;
     let open = world.create_key(&acme, new_key(KeyType::Secret, Mode::Live)).api_key;
     let from = |key: &Secret, ip| wait(world.service.authenticate(key.expose(), &approach(None, ip)));
@@ -344,7 +350,8 @@ fn a_secret_key_in_a_browser_is_told_of_once_a_day() {
 fn dead_keys_are_forgotten_in_time_and_make_room() {
     let world = World::new();
     let acme = world.live();
-    let keys: Vec<CreatedKey> = (0..199).map(|_| world.create_key(&acme, new_key(KeyType::Secret, Mode::Live))).collect();
+    let keys: Vec<CreatedKey> =
+        (0..199).map(|_| world.create_key(&acme, new_key(KeyType::Secret, Mode::Live))).collect();
     let one_more = || wait(world.service.create_key(&acme, new_key(KeyType::Secret, Mode::Live)));
     assert_eq!(refusal(one_more()), "conflict");
     for key in &keys[..100] {

@@ -185,7 +185,8 @@ fn what_cannot_be_a_code_is_no_guess() {
     let world = World::new();
     let acme = world.live();
     let asked = world.ask_for(&acme, ANN);
-    for text in ["", "123", "12345678", "1234567890", "12345678a", "१२३४५६७८९", "123456789\0", &"9".repeat(100)] {
+    for text in ["", "123", "12345678", "1234567890", "12345678a", "१२३४५६७८९", "123456789\0", &"9".repeat(100)]
+    {
         for _ in 0..10 {
             assert_eq!(refusal(world.say(&acme, asked.id, text)), "invalid_otp_format", "{text}");
             assert_eq!(refusal(world.say_at(&acme, ANN, text)), "invalid_otp_format", "{text}");

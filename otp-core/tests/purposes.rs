@@ -83,7 +83,8 @@ fn purposes_contexts_and_notes_have_their_form() {
     let long = "p".repeat(65);
     for purpose in ["", "Login", "log in", "päy", long.as_str(), "a/b"] {
         assert_eq!(refusal(world.request(&acme, asking(purpose, None))), "invalid_purpose", "{purpose}");
-        let verification = OtpVerification { purpose: purpose.to_owned(), ..OtpVerification::at(email(ANN), "123456789") };
+        let verification =
+            OtpVerification { purpose: purpose.to_owned(), ..OtpVerification::at(email(ANN), "123456789") };
         assert_eq!(refusal(world.verify(&acme, verification)), "invalid_purpose", "{purpose}");
     }
     for context in ["", "two\nlines", "nul\0", &"x".repeat(201)] {

@@ -123,7 +123,8 @@ fn the_newest_code_is_found_among_hundreds_that_live() {
     let world = World::new();
     let acme = world.unlimited();
     for number in 0..300 {
-        let request = OtpRequest { context: Some(format!("order {number}")), ..OtpRequest::to(email("ann@example.org")) };
+        let request =
+            OtpRequest { context: Some(format!("order {number}")), ..OtpRequest::to(email("ann@example.org")) };
         world.request(&acme, request).unwrap();
         world.clock.advance(MILLI);
     }

@@ -80,7 +80,9 @@ fn a_made_up_refresh_token_ends_nothing() {
         // Two bits of the last character stand for nothing, and base64 refuses them when they are set.
         assert_eq!(refusal(world.refresh(&Secret::from(changed))), "invalid_refresh_token", "place {place}");
     }
-    for text in ["", "otp_rt_", "otp_rt_AAAA", signed_in.token.expose(), &token[..token.len() - 1], &format!("{token}A")] {
+    for text in
+        ["", "otp_rt_", "otp_rt_AAAA", signed_in.token.expose(), &token[..token.len() - 1], &format!("{token}A")]
+    {
         assert_eq!(refusal(world.refresh(&Secret::from(text.to_owned()))), "invalid_refresh_token", "{text}");
     }
     assert!(world.refresh(&signed_in.refresh_token).is_ok());

@@ -186,10 +186,8 @@ fn a_challenge_belongs_to_the_address_that_is_named_with_it() {
     let world = World::new();
     let acme = world.live();
     let asked = world.ask_for(&acme, "ann@example.org");
-    let both = |address: &str| OtpVerification {
-        address: Some(email(address)),
-        ..OtpVerification::of(asked.id, &asked.code)
-    };
+    let both =
+        |address: &str| OtpVerification { address: Some(email(address)), ..OtpVerification::of(asked.id, &asked.code) };
     assert_eq!(refusal(world.verify(&acme, both("bob@example.org"))), "otp_not_found");
     assert_eq!(refusal(world.verify(&acme, both("ann+x@example.org"))), "otp_not_found");
     assert!(world.verify(&acme, both("ann@example.org")).is_ok());
@@ -199,7 +197,8 @@ fn a_challenge_belongs_to_the_address_that_is_named_with_it() {
 fn codes_have_the_format_that_the_tenant_set() {
     let world = World::new();
     let acme = world.unlimited();
-    for (format, length) in [("digits:4", 4), ("digits:6", 6), ("digits:10", 10), ("letters:6", 6), ("letters:12", 12)] {
+    for (format, length) in [("digits:4", 4), ("digits:6", 6), ("digits:10", 10), ("letters:6", 6), ("letters:12", 12)]
+    {
         let acme = world.change(&acme, |settings| settings.passcode.format = format.parse().unwrap());
         let asked = world.ask_for(&acme, &format!("{}@example.org", format.replace(':', "-")));
         assert_eq!(asked.code.len(), length, "{format}");

@@ -56,9 +56,8 @@ fn the_code_of_an_unknown_address_is_never_right() {
     let acme = knowing_ann(&world);
     let known = revealed(&world, &acme, existing(ANN));
     let unknown = revealed(&world, &acme, existing(NOBODY));
-    let say = |challenge: &OtpChallenge| {
-        world.say(&acme, challenge.challenge_id, challenge.code.as_ref().unwrap().expose())
-    };
+    let say =
+        |challenge: &OtpChallenge| world.say(&acme, challenge.challenge_id, challenge.code.as_ref().unwrap().expose());
     assert!(say(&known).is_ok());
     for left in (0..5).rev() {
         let outcome = say(&unknown);

@@ -23,11 +23,11 @@ use crate::listen::Limits;
 use crate::mail;
 use crate::worker::Workers;
 
-pub use administrator::AdminToken;
-pub use database::{Database, open_file};
-pub use in_use::InUse;
-pub use installation::Installation;
+pub(crate) use database::{Database, open_file};
+pub(crate) use in_use::{InUse, beside};
+pub(crate) use installation::{Installation, WrittenWith, configured_ring, existing_file, make_place};
 
+use administrator::AdminToken;
 use running::{DRAIN, Running};
 use sockets::Sockets;
 use stop::Signals;
@@ -42,10 +42,7 @@ pub fn serve(config: &Config) -> Result<(), Mistake> {
 }
 
 /// The runtime that everything runs on.
-///
-/// # Errors
-/// When the system gives no threads.
-pub fn runtime() -> Result<Runtime, Mistake> {
+pub(crate) fn runtime() -> Result<Runtime, Mistake> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_name("otp-worker").build().map_err(|error| {
         Mistake::new(format_args!("no threads can be started: {error}; raise the limit on processes (ulimit -u)"))

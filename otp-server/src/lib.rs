@@ -2,6 +2,11 @@
 //!
 //! Another program can mount the HTTP API in a server of its own: see [`http::routes`].
 
+pub mod boot;
+pub mod cli;
+pub mod config;
 pub mod http;
 pub mod listen;
+mod logging;
 pub mod mail;
+pub mod worker;

@@ -11,7 +11,7 @@ use crate::{OpenError, Options, schema};
 const OLDEST: i32 = 3_051_003;
 
 /// What the writer keeps of the file in memory: the inner pages of its trees. KiB.
-const WRITER_CACHE: i64 = 32_768;
+const WRITER_CACHE: i64 = 8_192;
 
 /// The same for each reader.
 const READER_CACHE: i64 = 2_048;

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use otp_core::Timestamp;
 use otp_core::store::{
     Changes, Decide, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
 };
-use otp_core::Timestamp;
 
 /// How the store fails from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

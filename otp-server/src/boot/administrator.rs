@@ -11,7 +11,7 @@ use crate::config::{Config, Mistake, Setting};
 const NOTE: &str = "admin_token";
 
 /// The token, as far as it is known.
-pub enum AdminToken {
+pub(super) enum AdminToken {
     /// It was configured, or made at an earlier start.
     Known(Digest32),
     /// It was made just now, and is to be shown once.

@@ -11,7 +11,7 @@ use crate::config::{Mistake, Setting};
 
 /// An open database.
 #[derive(Clone, Debug)]
-pub enum Database {
+pub(crate) enum Database {
     /// In a file.
     Sqlite(Arc<SqliteStore>),
     /// In memory.
@@ -51,7 +51,7 @@ fn broken(error: &StoreError) -> Mistake {
 ///
 /// # Errors
 /// Why it cannot be used, and what to do.
-pub fn open_file(path: &Path) -> Result<SqliteStore, Mistake> {
+pub(crate) fn open_file(path: &Path) -> Result<SqliteStore, Mistake> {
     SqliteStore::open(path).map_err(|error| Mistake::of(Setting::DatabaseUrl, reason(path, &error)))
 }
 

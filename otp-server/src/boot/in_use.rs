@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// Held while a process uses a database file. The system takes it back when the process ends, however it ends.
-pub struct InUse(#[allow(dead_code, reason = "closing the file gives the lock back")] File);
+pub(crate) struct InUse(#[allow(dead_code, reason = "closing the file gives the lock back")] File);
 
 impl InUse {
     /// Marks the database as used, beside others who use it; waits while it is being replaced.

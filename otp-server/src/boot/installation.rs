@@ -15,7 +15,7 @@ use super::master_key;
 use crate::config::{self, Config, Mistake, Setting};
 
 /// An open database with the ring that it was written with.
-pub struct Installation {
+pub(crate) struct Installation {
     /// The database.
     pub database: Database,
     /// The ring.
@@ -52,21 +52,21 @@ impl Installation {
     }
 
     fn in_file(config: &Config, path: &Path) -> Result<Self, Mistake> {
-        let key_file = master_key::path(&config.data_dir);
-        let known = configured_ring(config)?;
-        if known.is_none() || path.starts_with(&config.data_dir) {
-            make_data_dir(&config.data_dir)?;
-        }
+        make_place(config, path)?;
         let in_use = InUse::shared(path)
             .map_err(|error| Mistake::of(Setting::DatabaseUrl, database::reason(path, &error.into())))?;
+        // Before the database, so that a key that cannot be used makes none.
+        let configured = configured_ring(config)?;
         let database = Database::Sqlite(Arc::new(open_file(path)?));
         let written_with = WrittenWith::read(&database)?;
-        let (ring, fresh_key_file) = match known {
+        written_with.check(configured.as_ref(), config, path)?;
+        let (ring, fresh_key_file) = match configured {
             Some(ring) => (ring, None),
-            None if written_with.is_unknown() => (master_key::create(&key_file, &SystemRandom)?, Some(key_file)),
-            None => return Err(missing_ring(path, &key_file)),
+            None => {
+                let key_file = master_key::path(&config.data_dir);
+                (master_key::create(&key_file, &SystemRandom)?, Some(key_file))
+            }
         };
-        written_with.check(&ring, path)?;
         written_with.note(&ring, &database)?;
         Ok(Self { database, ring, fresh_key_file, _in_use: Some(in_use) })
     }
@@ -111,13 +111,12 @@ pub(crate) fn configured_ring(config: &Config) -> Result<Option<KeyRing>, Mistak
     }
 }
 
-fn missing_ring(path: &Path, key_file: &Path) -> Mistake {
-    let words = format!(
-        "the master key of {} is missing; put {} back from its copy, or set the variable: nothing else opens the data",
-        path.display(),
-        key_file.display()
-    );
-    Mistake::of(Setting::MasterKey, words)
+/// Makes the data directory, if that is where something is going to be put.
+pub(crate) fn make_place(config: &Config, database: &Path) -> Result<(), Mistake> {
+    if config.master_key.is_none() || database.starts_with(&config.data_dir) {
+        make_data_dir(&config.data_dir)?;
+    }
+    Ok(())
 }
 
 /// The marks of all keys that ever wrote to a database, oldest first.
@@ -135,22 +134,21 @@ impl WrittenWith {
         Ok(Self(marks))
     }
 
-    fn is_unknown(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Refuses a ring that lacks a key that something was written with.
-    pub fn check(&self, ring: &KeyRing, database: &Path) -> Result<(), Mistake> {
-        let known: Vec<_> = ring.fingerprints().collect();
+    /// Refuses a ring that lacks a key that something was written with, and no ring where one is needed.
+    pub fn check(&self, ring: Option<&KeyRing>, config: &Config, database: &Path) -> Result<(), Mistake> {
+        let known: Vec<_> = ring.iter().flat_map(|ring| ring.fingerprints()).collect();
         if self.0.iter().all(|mark| known.contains(mark)) {
             return Ok(());
         }
-        let words = format!(
-            "this is not the master key that {} was written with, or a key of its ring is missing; set the one that belongs \
-             to it: nothing else opens the data",
-            database.display()
-        );
-        Err(Mistake::of(Setting::MasterKey, words))
+        let (database, file) = (database.display(), master_key::path(&config.data_dir));
+        let words = match ring {
+            None => format!("the master key of {database} is missing; put {} back from its copy, or set it", file.display()),
+            Some(_) => format!(
+                "this is not the master key that {database} was written with, or a key of its ring is missing; set the one \
+                 that belongs to it"
+            ),
+        };
+        Err(Mistake::of(Setting::MasterKey, format_args!("{words}: nothing else opens the data")))
     }
 
     /// Notes the key that is written with from now on.

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use otp_core::{KeyRing, Random};
+use otp_core::{KeyRing, Random, Secret};
 
 use crate::config::{Mistake, Setting};
 
@@ -17,12 +17,12 @@ pub(super) fn path(data_dir: &Path) -> PathBuf {
 pub(super) fn load(path: &Path) -> Result<Option<KeyRing>, Mistake> {
     let refuse = |words: String| Mistake::of(Setting::MasterKey, format_args!("{}: {words}", path.display()));
     let text = match fs::read_to_string(path) {
-        Ok(text) => zeroize::Zeroizing::new(text),
+        Ok(text) => Secret::from(text),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refuse(format!("it cannot be read: {error}; let this user read it"))),
     };
     check_mode(path)?;
-    let ring = text.trim().parse();
+    let ring = text.expose().trim().parse();
     let fix = "put it back from its copy";
     ring.map(Some).map_err(|error| refuse(format!("{error}; {fix}")))
 }

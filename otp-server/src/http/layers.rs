@@ -44,8 +44,9 @@ pub async fn around(State(app): State<Arc<App>>, mut request: Request, next: Nex
             CURRENT.scope(id.clone(), next.run(request)).instrument(span).await
         }
     };
+    let took = started.elapsed();
     tracing::debug!(%id, status = response.status().as_u16(), ?took, "answered");
-    app.metrics.request(route.as_deref().unwrap_or("-"), &method, response.status().as_u16(), started.elapsed());
+    app.metrics.request(route.as_deref().unwrap_or("-"), &method, response.status().as_u16(), took);
     if is_shared {
         // Also without an origin: a cache must not give that answer to a browser that has one.
         response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));

@@ -23,7 +23,7 @@ pub(super) struct Peer {
 #[derive(Debug, Deserialize)]
 pub(super) struct Taken {
     /// Address and port of the client, which tell connections apart.
-    pub connection: (String, u16),
+    pub connection: String,
     pub encrypted: bool,
     pub login: Option<String>,
     pub from: String,

@@ -123,7 +123,7 @@ fn a_url_is_printed_without_its_login() {
 #[test]
 fn a_sender_is_one_name_and_one_address() {
     for (text, printed) in [
-        ("OTP Auth <noreply@localhost>", "\"OTP Auth\" <noreply@localhost>"),
+        ("OTP Auth <noreply@localhost>", "OTP Auth <noreply@localhost>"),
         ("noreply@mail.example", "noreply@mail.example"),
         (" \"Acme, Inc.\" <noreply@mail.example> ", "\"Acme, Inc.\" <noreply@mail.example>"),
         ("Müller <noreply@mail.example>", "Müller <noreply@mail.example>"),

@@ -1,0 +1,137 @@
+//! `check`: one line for each thing that has to be in order.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use otp_core::{Clock, SystemClock, Timestamp};
+
+use super::Failure;
+use super::output::print;
+use crate::boot::{self, Database, InUse, WrittenWith, beside, configured_ring, open_file};
+use crate::config::{self, Config, Mistake, Setting};
+use crate::mail;
+
+/// A clock outside these two times is wrong: 2026-01-01 and 2100-01-01.
+const PLAUSIBLE: std::ops::Range<i64> = 1_767_225_600_000..4_102_444_800_000;
+/// Files may be this much younger than the clock, on a network drive.
+const TOLERANCE: Duration = Duration::from_secs(60);
+
+type Finding = Result<String, Mistake>;
+
+pub(super) fn run(config: Result<Config, Mistake>) -> Result<(), Failure> {
+    let config = match config {
+        Ok(config) => config,
+        Err(mistake) => {
+            tell("configuration", &Err(mistake));
+            return Err(Failure::Told);
+        }
+    };
+    let opened = open(&config);
+    let checks = [
+        ("configuration", Ok(source(&config))),
+        ("store", store(&config, &opened)),
+        ("master key", master_key(&config, &opened)),
+        ("mail", mail(&config)),
+        ("clock", clock(&config)),
+    ];
+    for (name, finding) in &checks {
+        tell(name, finding);
+    }
+    if checks.iter().all(|(_, finding)| finding.is_ok()) { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn tell(name: &str, finding: &Finding) {
+    match finding {
+        Ok(words) => print(&format!("ok    {name}: {words}\n")),
+        Err(mistake) => print(&format!("FAIL  {name}: {mistake}\n")),
+    }
+}
+
+fn source(config: &Config) -> String {
+    match &config.file {
+        Some(path) => format!("{}, variables and flags", path.display()),
+        None => "variables and flags".to_owned(),
+    }
+}
+
+/// The database as far as it exists; checking makes nothing.
+enum Opened {
+    Absent,
+    Open { database: Database, _in_use: InUse },
+    Broken(Mistake),
+}
+
+fn open(config: &Config) -> Opened {
+    let config::Database::Sqlite(path) = &config.database else { return Opened::Absent };
+    if !path.exists() {
+        return Opened::Absent;
+    }
+    let opened = InUse::shared(path).map_err(|error| {
+        Mistake::of(Setting::DatabaseUrl, format_args!("{}: {error}; let this user write there", path.display()))
+    });
+    match opened.and_then(|in_use| Ok((in_use, open_file(path)?))) {
+        Ok((in_use, store)) => Opened::Open { database: Database::Sqlite(Arc::new(store)), _in_use: in_use },
+        Err(mistake) => Opened::Broken(mistake),
+    }
+}
+
+fn store(config: &Config, opened: &Opened) -> Finding {
+    match (&config.database, opened) {
+        (config::Database::Memory, _) => Ok("in memory, gone when the server stops".to_owned()),
+        (config::Database::Sqlite(path), Opened::Absent) => {
+            Ok(format!("there is none at {} yet; the first start makes it", path.display()))
+        }
+        (_, Opened::Broken(mistake)) => Err(mistake.clone()),
+        (config::Database::Sqlite(path), Opened::Open { database: Database::Sqlite(store), .. }) => {
+            let damage = |error| {
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                let words = format!("{}: {error}: {cause}; restore a backup", path.display());
+                Mistake::of(Setting::DatabaseUrl, words)
+            };
+            store.quick_check().map_err(damage)?;
+            Ok(format!("{} is sound", path.display()))
+        }
+        (config::Database::Sqlite(path), Opened::Open { .. }) => Ok(path.display().to_string()),
+    }
+}
+
+fn master_key(config: &Config, opened: &Opened) -> Finding {
+    let ring = configured_ring(config)?;
+    let (config::Database::Sqlite(path), Opened::Open { database, .. }) = (&config.database, opened) else {
+        return Ok(match ring {
+            Some(_) => "there is one".to_owned(),
+            None => "there is none yet; the first start makes it".to_owned(),
+        });
+    };
+    WrittenWith::read(database)?.check(ring.as_ref(), config, path)?;
+    Ok("it is the one that the data was written with".to_owned())
+}
+
+fn mail(config: &Config) -> Finding {
+    let clock = Arc::new(SystemClock::default());
+    let mailer = mail::mailer(&config.mail_url, &config.mail_from, clock);
+    let mailer = mailer.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
+    boot::runtime()?.block_on(mailer.check()).map_err(|error| Mistake::of(Setting::MailUrl, error))?;
+    Ok(config.mail_url.to_string())
+}
+
+fn clock(config: &Config) -> Finding {
+    let now = SystemClock::default().now();
+    let fix = "set the clock, and keep it right with NTP";
+    if !PLAUSIBLE.contains(&now.as_millis()) {
+        return Err(Mistake::new(format_args!("it says {now}; {fix}")));
+    }
+    let config::Database::Sqlite(path) = &config.database else { return Ok(now.to_string()) };
+    let written = [changed_at(path), changed_at(&beside(path, "-wal"))].into_iter().flatten().max();
+    match written.filter(|written| now + TOLERANCE < *written) {
+        Some(written) => Err(Mistake::new(format_args!("it says {now}, but the database was written at {written}; {fix}"))),
+        None => Ok(now.to_string()),
+    }
+}
+
+fn changed_at(path: &Path) -> Option<Timestamp> {
+    let since = fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_millis(since.as_millis().try_into().ok()?))
+}

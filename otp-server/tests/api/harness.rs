@@ -1,0 +1,275 @@
+//! The routes on a memory store, and the steps that many tests begin with.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use http_body_util::BodyExt;
+use otp_core::event::{Event, EventKind};
+use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
+use otp_core::secret::Digest32;
+use otp_core::store::{Add, Changes, Key, Read, Reads, Scope, Store, Stored};
+use otp_core::tenant::{Settings, Tenant};
+use otp_core::usage::CounterKey;
+use otp_core::*;
+use otp_server::http::{App, AppOptions, operator_routes, routes};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::call::{Call, Reply, post};
+use crate::document;
+use crate::store::TestStore;
+
+pub const ADMIN: &str = "otp_admin_of_the_tests";
+pub const ISSUER: &str = "https://otp.example";
+
+/// A mailer that keeps what it is handed.
+#[derive(Default)]
+pub struct Inbox(Mutex<Vec<Outgoing>>);
+
+impl Inbox {
+    /// The code of the newest message to this address.
+    pub fn code_to(&self, to: &str) -> String {
+        let sent = self.0.lock().unwrap();
+        let newest = sent.iter().rev().find(|message| message.to == to);
+        newest.unwrap_or_else(|| panic!("nothing was sent to {to}")).code.expose().to_owned()
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Mailer for Inbox {
+    async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
+        self.0.lock().unwrap().push(message.clone());
+        Ok(Receipt::default())
+    }
+}
+
+/// The routes, with everything around them.
+pub struct World {
+    pub app: Arc<App>,
+    pub router: Router,
+    pub service: Service,
+    pub store: Arc<TestStore>,
+    pub clock: Arc<ManualClock>,
+    pub inbox: Arc<Inbox>,
+    /// Every documented operation that answered, with the status.
+    pub produced: Mutex<BTreeSet<(String, u16)>>,
+}
+
+/// A customer with its first key.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    pub id: String,
+    pub key: String,
+    pub key_id: String,
+}
+
+impl Customer {
+    pub fn tenant(&self) -> TenantId {
+        self.id.parse().unwrap()
+    }
+
+    pub fn path(&self, rest: &str) -> String {
+        format!("/admin/customers/{}{rest}", self.id)
+    }
+
+    pub fn space(&self, mode: Mode) -> Space {
+        Space { tenant: self.tenant(), mode }
+    }
+}
+
+/// A code that was asked for and received.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub challenge: String,
+    pub code: String,
+}
+
+impl Asked {
+    /// What is said to sign in.
+    pub fn body(&self) -> Value {
+        json!({"challengeId": self.challenge, "otp": self.code})
+    }
+
+    /// A guess of the same form that is wrong; another one for every number up to 998.
+    pub fn wrong(&self, number: usize) -> Value {
+        json!({"challengeId": self.challenge, "otp": wrong(&self.code, number)})
+    }
+}
+
+pub fn wrong(code: &str, number: usize) -> String {
+    let (kept, changed) = code.split_at(code.len() - 3);
+    let changed: usize = changed.parse().unwrap();
+    format!("{kept}{:03}", (changed + 1 + number % 999) % 1_000)
+}
+
+/// A user's tokens.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub token: String,
+    pub refresh: String,
+    pub session: String,
+}
+
+impl SignedIn {
+    pub fn of(body: &Value) -> Self {
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Self { token: text("token"), refresh: text("refreshToken"), session: text("sessionId") }
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(&[], Plans::builtin())
+    }
+
+    pub fn with_plans(plans: &str) -> Self {
+        Self::with(&[], plans.parse().unwrap())
+    }
+
+    /// Where these networks are trusted proxies.
+    pub fn behind(proxies: &[&str]) -> Self {
+        Self::with(proxies, Plans::builtin())
+    }
+
+    fn with(proxies: &[&str], plans: Plans) -> Self {
+        let store = Arc::new(TestStore::default());
+        let (clock, inbox) = (Arc::new(ManualClock::default()), Arc::new(Inbox::default()));
+        let service = Service::builder(store.clone(), KeyRing::generate(&SeededRandom::new(1)))
+            .clock(clock.clone())
+            .mailer(inbox.clone())
+            .random(SeededRandom::new(2))
+            .plans(plans)
+            .issuer(ISSUER)
+            .build();
+        let app = App::new(AppOptions {
+            service: service.clone(),
+            admin_token: Digest32::of(ADMIN.as_bytes()),
+            trusted_proxies: proxies.iter().map(|net| net.parse().unwrap()).collect(),
+        });
+        let router = routes(app.clone());
+        Self { app, router, service, store, clock, inbox, produced: Mutex::default() }
+    }
+
+    /// Sends a request to the routes and checks what is so of every answer.
+    pub async fn send(&self, call: Call) -> Reply {
+        let reply = ask(self.router.clone(), call).await;
+        reply.check();
+        if let Some(operation) = document::operation(&reply.method, &reply.path) {
+            self.produced.lock().unwrap().insert((operation, reply.status.as_u16()));
+        }
+        reply
+    }
+
+    /// Sends a request to the operator's routes.
+    pub async fn send_to_operator(&self, call: Call) -> Reply {
+        ask(operator_routes(self.app.clone()), call).await
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// A customer without quotas.
+    pub async fn customer(&self) -> Customer {
+        self.customer_on("enterprise").await
+    }
+
+    pub async fn customer_on(&self, plan: &str) -> Customer {
+        let body = json!({"name": "Acme", "email": "ops@acme.example", "plan": plan});
+        let created = self.send(post("/admin/customers", body).bearer(ADMIN)).await.ok();
+        let text = |name: &str| created[name].as_str().unwrap().to_owned();
+        Customer { id: text("customerId"), key: text("apiKey"), key_id: text("keyId") }
+    }
+
+    /// A further key: itself and its id.
+    pub async fn key(&self, customer: &Customer, mut body: Value) -> (String, String) {
+        body.as_object_mut().unwrap().entry("name").or_insert(json!("Shop"));
+        let created = self.send(post(customer.path("/api-keys"), body).bearer(ADMIN)).await.ok();
+        (created["apiKey"].as_str().unwrap().to_owned(), created["keyId"].as_str().unwrap().to_owned())
+    }
+
+    pub async fn test_key(&self, customer: &Customer) -> String {
+        self.key(customer, json!({"mode": "test"})).await.0
+    }
+
+    pub async fn publishable_key(&self, customer: &Customer) -> String {
+        self.key(customer, json!({"type": "publishable"})).await.0
+    }
+
+    /// Asks for a code and receives it, with a key of either mode.
+    pub async fn ask(&self, key: &str, email: &str) -> Asked {
+        let reply = self.send(post("/auth/request-otp", json!({"email": email})).bearer(key)).await.ok();
+        let code = match reply["testCode"].as_str() {
+            Some(code) => code.to_owned(),
+            None => {
+                self.service.deliver_pending(100).await.unwrap();
+                self.inbox.code_to(email)
+            }
+        };
+        Asked { challenge: reply["challengeId"].as_str().unwrap().to_owned(), code }
+    }
+
+    pub async fn verify(&self, key: &str, body: Value) -> Reply {
+        self.send(post("/auth/verify-otp", body).bearer(key)).await
+    }
+
+    pub async fn sign_in(&self, key: &str, email: &str) -> SignedIn {
+        let asked = self.ask(key, email).await;
+        SignedIn::of(&self.verify(key, asked.body()).await.ok())
+    }
+
+    pub async fn me(&self, token: &str) -> Reply {
+        self.send(crate::call::get("/auth/me").bearer(token)).await
+    }
+
+    /// Changes the settings that have no route.
+    pub async fn settings(&self, customer: &Customer, change: impl FnOnce(&mut Settings)) {
+        let caller = self.service.administrator(customer.tenant()).await.unwrap();
+        let tenant = customer.tenant();
+        let mut settings = self.record::<Tenant>(tenant, tenant.as_bytes()).await.settings;
+        change(&mut settings);
+        let edit = EditTenant { settings: Some(settings), ..EditTenant::default() };
+        self.service.edit_tenant(&caller, edit).await.unwrap();
+    }
+
+    pub async fn set_status(&self, customer: &Customer, status: &str) {
+        let call = crate::call::put(customer.path("/status"), json!({"status": status})).bearer(ADMIN);
+        self.send(call).await.ok();
+    }
+
+    /// Writes a record past all rules.
+    pub async fn write(&self, tenant: TenantId, record: impl Into<store::Record>) {
+        let record = record.into();
+        let changes = Changes { puts: vec![record], adds: vec![Add::one(CounterKey::CONFIGURATION)], ..Changes::none() };
+        let reads = Reads { scope: Scope::Tenant(tenant), wanted: Vec::new() };
+        self.store.inner.transact(reads, Box::new(move |_| changes.clone())).await.unwrap();
+        // What was cached is looked at again after a second.
+        self.advance(2);
+    }
+
+    pub async fn record<T: Stored + Clone + 'static>(&self, tenant: TenantId, id: &[u8; 16]) -> T {
+        let read = Read::Record(Key::new::<T>(tenant, id));
+        self.store.inner.read(vec![read]).await.unwrap().one::<T>().cloned().unwrap()
+    }
+
+    pub async fn events(&self, space: Space, kind: EventKind) -> usize {
+        let wanted = Read::owned::<Event>(space.owner(), 10_000);
+        let seen = self.store.inner.read(vec![wanted]).await.unwrap();
+        seen.all::<Event>().filter(|event| event.kind == kind).count()
+    }
+}
+
+async fn ask(router: Router, call: Call) -> Reply {
+    let (method, path) = (call.method.clone(), call.path.clone());
+    let response = router.oneshot(call.request()).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Reply { method, path, status: head.status, headers: head.headers, body }
+}

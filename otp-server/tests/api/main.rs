@@ -1,0 +1,27 @@
+//! The HTTP contract: what a client may rely on, tried through the routes themselves.
+//!
+//! `harness` puts the routes on a memory store with a clock that moves when told to, and checks on every answer what all
+//! answers have in common, its description in `/openapi.json` included. The other files mirror the routes; `sockets` runs
+//! the same routes behind the server's own accept loop.
+
+#![allow(clippy::unwrap_used)] // clippy sees only the functions marked #[test] as tests
+
+mod bodies;
+mod call;
+mod codes;
+mod cors;
+mod customers;
+mod document;
+mod harness;
+mod idempotency;
+mod keys;
+mod layers;
+mod limits;
+mod pages;
+mod peers;
+mod principals;
+mod sessions;
+mod sockets;
+mod statuses;
+mod store;
+mod strangers;

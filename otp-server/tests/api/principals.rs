@@ -1,0 +1,208 @@
+//! Who may call what: every kind of caller on every route.
+
+use otp_core::api_key::{KeyType, new_key};
+use otp_core::{Mode, SeededRandom};
+use serde_json::json;
+
+use crate::call::{Call, delete, get, post, put};
+use crate::harness::{ADMIN, Asked, Customer, SignedIn, World};
+
+/// `ok` is a success; otherwise the code of the refusal by the list below.
+const EXPECTED: &str = "
+                                  none  publ  secr  test  other revok expir admin wrong user
+POST /auth/request-otp            key?  ok    ok    ok    ok    key!  key!  key?  key?  key?
+POST /auth/verify-otp             key?  ok    ok    otp0  otp0  key!  key!  key?  key?  key?
+GET /auth/me                      tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+POST /auth/refresh                ok    ok    ok    ref!  ref!  key!  key!  ok    ok    ok
+POST /auth/logout                 tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+GET /auth/sessions                tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+DELETE /auth/sessions/SESSION     tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+GET /.well-known/jwks.json        ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /auth/ID/.well-known/jwks.json ok   ok    ok    ok    ok    ok    ok    ok    ok    ok
+POST /admin/customers             key?  sk    adm   adm   adm   key!  key!  ok    key!  key?
+GET /admin/customers              key?  sk    adm   adm   adm   key!  key!  ok    key!  key?
+GET /admin/customers/me           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/customers/me           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/customers/ID           key?  sk    ok    ok    404   key!  key!  ok    key!  key?
+PUT /admin/customers/ID           key?  sk    adm   adm   404   key!  key!  ok    key!  key?
+PUT /admin/customers/ID/status    key?  sk    adm   adm   404   key!  key!  ok    key!  key?
+POST /admin/customers/ID/suspend  key?  sk    adm   adm   404   key!  key!  ok    key!  key?
+POST /admin/customers/ID/activate key?  sk    adm   adm   404   key!  key!  ok    key!  key?
+GET /admin/customers/ID/api-keys  key?  sk    ok    ok    404   key!  key!  ok    key!  key?
+POST /admin/customers/ID/api-keys key?  sk    ok    ok    404   key!  key!  ok    key!  key?
+PUT /admin/customers/ID/api-keys/KEY key? sk  ok    ok    404   key!  key!  ok    key!  key?
+DELETE /admin/customers/ID/api-keys/KEY key? sk ok  ok    404   key!  key!  ok    key!  key?
+POST /admin/customers/ID/api-keys/KEY/rotate key? sk ok ok 404  key!  key!  ok    key!  key?
+GET /health                       ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /health/ready                 ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /health/live                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /openapi.json                 ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /docs/                        ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /metrics                      gone  gone  gone  gone  gone  gone  gone  gone  gone  gone
+";
+
+const WORDS: [(&str, &str); 11] = [
+    ("ok", "200"),
+    ("ok", "201"),
+    ("key?", "401 missing_api_key"),
+    ("key!", "401 invalid_api_key"),
+    ("tok?", "401 missing_token"),
+    ("ref!", "401 invalid_refresh_token"),
+    ("sk", "403 secret_key_required"),
+    ("adm", "403 administrator_required"),
+    ("404", "404 not_found"),
+    ("otp0", "404 otp_not_found"),
+    ("gone", "404 route_not_found"),
+];
+
+/// A world where every kind of caller exists and every request could succeed.
+struct Cast {
+    world: World,
+    customer: Customer,
+    user: SignedIn,
+    asked: Asked,
+    spare_key: String,
+    credentials: Vec<Option<String>>,
+}
+
+impl Cast {
+    async fn assemble() -> Self {
+        let world = World::new();
+        let (customer, other) = (world.customer().await, world.customer().await);
+        let publishable = world.publishable_key(&customer).await;
+        let test = world.test_key(&customer).await;
+        let (revoked, revoked_id) = world.key(&customer, json!({})).await;
+        world.send(delete(customer.path(&format!("/api-keys/{revoked_id}"))).bearer(ADMIN)).await.ok();
+        let (expired, _) = world.key(&customer, json!({"expiresAt": "2026-01-31T08:16:00Z"})).await;
+        world.advance(60);
+        let (_, spare_key) = world.key(&customer, json!({})).await;
+        let user = world.sign_in(&customer.key, "ann@example.org").await;
+        let asked = world.ask(&customer.key, "ben@example.org").await;
+        let user_token = user.token.clone();
+        let credentials = [
+            None,
+            Some(publishable),
+            Some(customer.key.clone()),
+            Some(test),
+            Some(other.key),
+            Some(revoked),
+            Some(expired),
+            Some(ADMIN.to_owned()),
+            Some("otp_admin_that_is_wrong".to_owned()),
+            Some(user_token),
+        ];
+        Self { world, customer, user, asked, spare_key, credentials: credentials.into() }
+    }
+
+    fn request(&self, route: &str) -> Call {
+        let (method, path) = route.split_once(' ').unwrap();
+        let path = path.replace("ID", &self.customer.id).replace("KEY", &self.spare_key);
+        let path = path.replace("SESSION", &self.user.session);
+        let body = match route {
+            "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
+            "POST /auth/verify-otp" => self.asked.body(),
+            "POST /auth/refresh" => json!({"refreshToken": self.user.refresh}),
+            "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
+            "POST /admin/customers/ID/api-keys" => json!({"name": "New"}),
+            "PUT /admin/customers/ID/status" => json!({"status": "suspended"}),
+            _ => json!({}),
+        };
+        match method {
+            "GET" => get(path),
+            "DELETE" => delete(path),
+            "PUT" => put(path, body),
+            _ => post(path, body),
+        }
+    }
+}
+
+/// The route and its words, one for each caller.
+fn rows() -> impl Iterator<Item = (String, Vec<&'static str>)> {
+    EXPECTED.trim().lines().skip(1).map(|line| {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        let route = format!("{} {}", words[0], words[1]);
+        (route, words.split_off(2))
+    })
+}
+
+#[tokio::test]
+async fn each_caller_reaches_what_it_may_and_nothing_else() {
+    let callers: Vec<&str> = EXPECTED.trim().lines().next().unwrap().split_whitespace().collect();
+    let mut faults = Vec::new();
+    for (route, expected) in rows() {
+        assert_eq!(expected.len(), callers.len(), "{route}");
+        for (number, caller) in callers.iter().enumerate() {
+            let cast = Cast::assemble().await;
+            let call = cast.request(&route);
+            let call = match &cast.credentials[number] {
+                Some(credential) => call.bearer(credential),
+                None => call,
+            };
+            let outcome = cast.world.send(call).await.outcome();
+            let word = WORDS.iter().find(|(_, of)| *of == outcome).map_or(outcome.as_str(), |(word, _)| word);
+            if word != expected[number] {
+                faults.push(format!("{route} by {caller}: {word} instead of {}", expected[number]));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The table leaves out no route.
+#[test]
+fn every_documented_operation_has_a_row() {
+    let of_table: Vec<String> = rows()
+        .map(|(route, _)| {
+            let route = route.replace("/auth/ID", "/auth/{customerId}").replace("SESSION", "{id}");
+            route.replace("ID", "{id}").replace("KEY", "{keyId}")
+        })
+        .collect();
+    for (operation, _) in crate::document::documented() {
+        assert!(of_table.contains(&operation), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_a_header_of_its_own_is_as_good() {
+    let world = World::new();
+    let customer = world.customer().await;
+    world.send(get("/admin/customers/me").key(&customer.key)).await.ok();
+    world.send(get("/admin/customers/me").header("authorization", format!("bearer  {}", customer.key))).await.ok();
+    let neither = get("/admin/customers/me").header("authorization", "Basic YTpi");
+    world.send(neither).await.problem(401, "missing_api_key");
+}
+
+#[tokio::test]
+async fn a_key_beside_a_token_has_to_be_of_the_same_customer() {
+    let world = World::new();
+    let (customer, other) = (world.customer().await, world.customer().await);
+    let test = world.test_key(&customer).await;
+    let user = world.sign_in(&customer.key, "ann@example.org").await;
+    world.send(get("/auth/me").bearer(&user.token).key(&customer.key)).await.ok();
+    for stranger in [&other.key, &test] {
+        world.send(get("/auth/me").bearer(&user.token).key(stranger)).await.problem(401, "invalid_token");
+        let refresh = || post("/auth/refresh", json!({"refreshToken": user.refresh})).key(stranger);
+        world.send(refresh()).await.problem(401, "invalid_refresh_token");
+        let replace = post("/auth/refresh", json!({"token": user.token})).key(stranger);
+        world.send(replace).await.problem(401, "invalid_token");
+    }
+    world.send(get("/auth/me").bearer(&user.token)).await.ok();
+}
+
+/// Unknown, revoked, expired and mistyped keys read the same.
+#[tokio::test]
+async fn keys_that_open_nothing_get_one_answer() {
+    let cast = Cast::assemble().await;
+    let key = cast.customer.key.clone();
+    let mistyped = format!("{}{}", &key[..key.len() - 1], if key.ends_with('x') { "y" } else { "x" });
+    let unknown = new_key(KeyType::Secret, Mode::Live, &SeededRandom::new(99)).expose().to_owned();
+    let [revoked, expired] = [5, 6].map(|number| cast.credentials[number].clone().unwrap());
+    let mut answers = Vec::new();
+    for key in [revoked, expired, mistyped, unknown, "nonsense".to_owned()] {
+        let call = get("/admin/customers/me").bearer(key).header("x-request-id", "same");
+        let reply = cast.world.send(call).await;
+        reply.problem(401, "invalid_api_key");
+        answers.push((reply.headers, reply.body));
+    }
+    assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:?}");
+}

@@ -1,0 +1,212 @@
+//! Every status that `/openapi.json` documents is one that the routes answer with. That they answer with no other is
+//! checked on every request of every test.
+
+use axum::body::{Body, Bytes};
+use axum::http::Method;
+use serde_json::json;
+
+use crate::call::{Call, Reply, delete, get, post, put};
+use crate::document::documented;
+use crate::harness::{ADMIN, Asked, Customer, SignedIn, World};
+use crate::store::Fault;
+
+#[tokio::test]
+async fn every_documented_status_is_produced() {
+    let mut faults = Vec::new();
+    for (operation, status) in documented() {
+        let stage = Stage::new().await;
+        let reply = stage.produce(&operation, status).await;
+        if !stage.world.produced.lock().unwrap().contains(&(operation.clone(), status)) {
+            faults.push(format!("{operation} did not answer {status}: {reply}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_route_is_documented() {
+    let operations: std::collections::BTreeSet<_> = documented().into_iter().map(|(operation, _)| operation).collect();
+    let expected = "\
+        DELETE /admin/customers/{id}/api-keys/{keyId}\n\
+        DELETE /auth/sessions/{id}\n\
+        GET /.well-known/jwks.json\n\
+        GET /admin/customers\n\
+        GET /admin/customers/me\n\
+        GET /admin/customers/{id}\n\
+        GET /admin/customers/{id}/api-keys\n\
+        GET /auth/me\n\
+        GET /auth/sessions\n\
+        GET /auth/{customerId}/.well-known/jwks.json\n\
+        GET /health\n\
+        GET /health/live\n\
+        GET /health/ready\n\
+        POST /admin/customers\n\
+        POST /admin/customers/{id}/activate\n\
+        POST /admin/customers/{id}/api-keys\n\
+        POST /admin/customers/{id}/api-keys/{keyId}/rotate\n\
+        POST /admin/customers/{id}/suspend\n\
+        POST /auth/logout\n\
+        POST /auth/refresh\n\
+        POST /auth/request-otp\n\
+        POST /auth/verify-otp\n\
+        PUT /admin/customers/me\n\
+        PUT /admin/customers/{id}\n\
+        PUT /admin/customers/{id}/api-keys/{keyId}\n\
+        PUT /admin/customers/{id}/status";
+    assert_eq!(operations.into_iter().collect::<Vec<_>>().join("\n"), expected);
+}
+
+/// A customer with a user, and all that the requests name.
+struct Stage {
+    world: World,
+    customer: Customer,
+    spare_key: String,
+    asked: Asked,
+    user: SignedIn,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let world = World::new();
+        let customer = world.customer().await;
+        let (_, spare_key) = world.key(&customer, json!({})).await;
+        let user = world.sign_in(&customer.key, "ann@example.org").await;
+        let asked = world.ask(&customer.key, "ben@example.org").await;
+        Self { world, customer, spare_key, asked, user }
+    }
+
+    /// A request for the operation that succeeds.
+    fn request(&self, operation: &str) -> Call {
+        let (method, template) = operation.split_once(' ').unwrap();
+        let id = if template.starts_with("/auth") { &self.user.session } else { &self.customer.id };
+        let names = [("{id}", id), ("{keyId}", &self.spare_key), ("{customerId}", &self.customer.id)];
+        let path = names.into_iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
+        let body = match operation {
+            "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
+            "POST /auth/verify-otp" => self.asked.body(),
+            "POST /auth/refresh" => json!({"refreshToken": self.user.refresh}),
+            "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
+            "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
+            "PUT /admin/customers/{id}/status" => json!({"status": "suspended"}),
+            _ => json!({}),
+        };
+        let call = match method {
+            "GET" => get(path),
+            "DELETE" => delete(path),
+            "PUT" => put(path, body),
+            _ => post(path, body),
+        };
+        match template {
+            "/auth/request-otp" | "/auth/verify-otp" | "/admin/customers/me" => call.bearer(&self.customer.key),
+            "/auth/refresh" => call,
+            _ if template.starts_with("/auth") => call.bearer(&self.user.token),
+            _ if template.starts_with("/admin") => call.bearer(ADMIN),
+            _ => call,
+        }
+    }
+
+    async fn send(&self, call: Call) -> Reply {
+        self.world.send(call).await
+    }
+
+    async fn produce(&self, operation: &str, status: u16) -> Reply {
+        let request = || self.request(operation);
+        match status {
+            200 | 201 => self.send(request()).await,
+            400 if operation == "GET /admin/customers" => {
+                self.send(get("/admin/customers?limit=0").bearer(ADMIN)).await
+            }
+            400 => self.send(request().raw("{")).await,
+            401 if operation == "POST /auth/refresh" => self.send(request().json(&json!({"refreshToken": "x"}))).await,
+            401 => self.send(request().without("authorization")).await,
+            403 => self.forbidden(operation).await,
+            404 => self.unknown(operation).await,
+            408 => self.send(request().raw(cut_off())).await,
+            409 => self.conflict(operation).await,
+            413 => self.send(request().raw(vec![b' '; 64 * 1024 + 1])).await,
+            415 => self.send(request().header("content-type", "text/plain")).await,
+            422 => {
+                self.send(request().once("k")).await.ok();
+                self.send(request().raw(r#"{"email": "other", "name": "other"}"#).once("k")).await
+            }
+            429 => self.too_many(operation).await,
+            500 => self.broken(operation, Fault::Corrupt).await,
+            503 => self.broken(operation, Fault::Unavailable).await,
+            _ => panic!("nothing produces {status}"),
+        }
+    }
+
+    async fn forbidden(&self, operation: &str) -> Reply {
+        self.world.set_status(&self.customer, "suspended").await;
+        let call = self.request(operation);
+        let by_key = operation.contains("/admin/");
+        self.send(if by_key { call.bearer(&self.customer.key) } else { call }).await
+    }
+
+    async fn unknown(&self, operation: &str) -> Reply {
+        let mut call = self.request(operation);
+        let otp = otp_core::ChallengeId::from_bytes([7; 16]).to_string();
+        let name = |path: &str, of: &str, by: String| path.replace(of, &by);
+        call.path = name(&call.path, &self.customer.id, otp_core::TenantId::from_bytes([7; 16]).to_string());
+        call.path = name(&call.path, &self.user.session, otp_core::SessionId::from_bytes([7; 16]).to_string());
+        match operation {
+            "POST /auth/verify-otp" => self.send(call.json(&json!({"challengeId": otp, "otp": "123456789"}))).await,
+            _ => self.send(call).await,
+        }
+    }
+
+    async fn conflict(&self, operation: &str) -> Reply {
+        match operation {
+            "POST /admin/customers/{id}/api-keys" => {
+                let made = self.send(get(self.customer.path("/api-keys")).bearer(ADMIN)).await.ok();
+                for _ in made["keys"].as_array().unwrap().len()..200 {
+                    self.send(self.request(operation)).await.ok();
+                }
+            }
+            "POST /admin/customers/{id}/api-keys/{keyId}/rotate" => {
+                self.send(self.request("DELETE /admin/customers/{id}/api-keys/{keyId}")).await.ok();
+            }
+            _ => self.world.set_status(&self.customer, "cancelled").await,
+        }
+        self.send(self.request(operation)).await
+    }
+
+    async fn too_many(&self, operation: &str) -> Reply {
+        self.world.settings(&self.customer, |settings| settings.limits.guesses_per_recipient = 1).await;
+        let call = || match operation {
+            "POST /auth/verify-otp" => self.request(operation).json(&self.asked.wrong(0)),
+            _ => self.request(operation),
+        };
+        for _ in 0..3 {
+            self.send(call()).await;
+        }
+        self.send(call()).await
+    }
+
+    /// What is cached is looked at again after a second, so that every route meets the store.
+    async fn broken(&self, operation: &str, fault: Fault) -> Reply {
+        self.world.advance(2);
+        self.world.store.fail(fault);
+        self.send(self.request(operation)).await
+    }
+}
+
+/// A body that ends before it is whole.
+fn cut_off() -> Body {
+    let parts = [Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("the client is gone"))];
+    Body::from_stream(futures_util::stream::iter(parts))
+}
+
+#[tokio::test]
+async fn a_method_or_path_that_is_not_there_says_so() {
+    let world = World::new();
+    world.send(get("/nowhere")).await.problem(404, "route_not_found");
+    world.send(get("/auth/me/")).await.problem(404, "route_not_found");
+    let reply = world.send(delete("/admin/customers")).await;
+    reply.problem(405, "method_not_allowed");
+    let mut allowed: Vec<_> = reply.header("allow").unwrap().split(',').collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD", "POST"]);
+    world.send(Call::new(Method::from_bytes(b"BREW").unwrap(), "/auth/me")).await.problem(405, "method_not_allowed");
+    assert_eq!(world.send(Call::new(Method::HEAD, "/health")).await.status, 200);
+}
