@@ -44,11 +44,7 @@ impl Server {
 
     /// User and system time so far.
     pub fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(self.file("stat")).expect("a running process");
-        // Behind the name, which may hold anything: state is field 3, utime 14, stime 15.
-        let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
-        let ticks: u32 = fields[11..13].iter().map(|field| field.parse::<u32>().expect("a number")).sum();
-        TICK * ticks
+        cpu_of(&self.file("stat"))
     }
 
     /// As [`cpu`](Self::cpu), once what is still done behind the last answers is done.
@@ -88,6 +84,19 @@ impl Server {
     fn file(&self, name: &str) -> String {
         format!("/proc/{}/{name}", self.process.id())
     }
+}
+
+/// User and system time of this process so far.
+pub fn own_cpu() -> Duration {
+    cpu_of("/proc/self/stat")
+}
+
+fn cpu_of(file: &str) -> Duration {
+    let stat = fs::read_to_string(file).expect("a running process");
+    // Behind the name, which may hold anything: state is field 3, utime 14, stime 15.
+    let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
+    let ticks: u32 = fields[11..13].iter().map(|field| field.parse::<u32>().expect("a number")).sum();
+    TICK * ticks
 }
 
 impl Drop for Server {

@@ -4,6 +4,10 @@
 
 mod common;
 
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
+
 use common::*;
 use otp_core::api_key::KeyType;
 use otp_core::event::EventKind;
@@ -142,6 +146,65 @@ fn a_secret_key_in_a_browser_does_not_work_where_it_cannot_be_noted() {
     assert_eq!(refusal(wait(world.service.authenticate(key.expose(), &in_browser))), "store_unavailable");
     world.store.mend();
     assert!(wait(world.service.authenticate(key.expose(), &in_browser)).is_ok());
+}
+
+/// Lets the future run until it has waited so many times, and drops it. Whether it came to its end before.
+fn abandoned(waits: usize, future: impl Future) -> bool {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    (0..=waits).any(|_| future.as_mut().poll(&mut context).is_ready())
+}
+
+#[test]
+fn a_caller_who_goes_away_leaves_all_of_an_act_or_nothing() {
+    for waits in 0.. {
+        let world = World::new();
+        let acme = world.live();
+        let asked = world.ask_for(&acme, ANN);
+        let request = world.service.request_otp(&acme, OtpRequest::to(email("bob@example.org")));
+        let guess = world.service.verify_otp(&acme, OtpVerification::of(asked.id, &wrong(&asked.code, 0)));
+        world.clock.advance(2 * SECOND);
+        world.store.dawdles.store(true, Ordering::SeqCst);
+        let ended = [abandoned(waits, request), abandoned(waits, guess)];
+        world.store.dawdles.store(false, Ordering::SeqCst);
+
+        // The message is there if the request was counted, and leaves once the lease of whoever went away has ended.
+        let requested = world.counter(acme.space(), Counter::OtpRequests, Span::Day) - 1;
+        world.clock.advance(20 * SECOND);
+        assert_eq!(world.deliver().sent as u64, requested);
+        assert_eq!(world.count_events(acme.space(), EventKind::OtpRequested) as u64, requested + 1);
+        // A guess that was judged stays counted.
+        let judged = world.counter(acme.space(), Counter::FailedAttempts, Span::Hour);
+        assert_eq!(world.count_events(acme.space(), EventKind::OtpFailed) as u64, judged);
+        let next = world.say(&acme, asked.id, &wrong(&asked.code, 1)).unwrap_err();
+        assert!(matches!(next, Error::OtpInvalid { remaining, .. } if u64::from(remaining) == 4 - judged), "{next:?}");
+        if ended == [true, true] {
+            return assert!(waits >= 3 && requested == 1 && judged == 1, "{waits}");
+        }
+    }
+}
+
+#[test]
+fn a_code_said_by_somebody_who_goes_away_is_spent_or_untouched() {
+    let mut outcomes = Vec::new();
+    for waits in 0.. {
+        let world = World::new();
+        let acme = world.live();
+        let asked = world.ask_for(&acme, ANN);
+        world.clock.advance(2 * SECOND);
+        world.store.dawdles.store(true, Ordering::SeqCst);
+        let ended = abandoned(waits, world.service.verify_otp(&acme, OtpVerification::of(asked.id, &asked.code)));
+        world.store.dawdles.store(false, Ordering::SeqCst);
+        let users = world.owned::<User>(acme.space().owner()).len();
+        assert_eq!(world.count_events(acme.space(), EventKind::UserLoggedIn), users);
+        let outcome = world.say(&acme, asked.id, &asked.code);
+        assert_eq!(outcome.is_ok(), users == 0, "after {waits} waits: {outcome:?}");
+        outcomes.push(users);
+        if ended {
+            break;
+        }
+    }
+    assert!(outcomes.starts_with(&[0]) && outcomes.ends_with(&[1, 1]), "{outcomes:?}");
 }
 
 fn only_commit(world: &World, act: impl FnOnce()) -> Changes {

@@ -124,6 +124,9 @@ fn uses_of_keys_are_written_down_when_told_to() {
     assert_eq!(last_used(&world.service, used.key.id), Some(world.now()));
     assert_eq!(last_used(&world.service, idle.key.id), None);
     assert_eq!(world.owned::<KeyUse>(tenant.as_bytes().into()).len(), 1);
+    let renamed = EditKey { name: Some("Renamed".to_owned()), ..EditKey::default() };
+    let view = wait(world.service.edit_key(&acme, used.key.id, renamed)).unwrap();
+    assert_eq!(view.last_used_at, Some(world.now()));
     world.store.forget_commits();
     wait(world.service.flush_key_uses()).unwrap();
     assert!(world.store.commits.lock().unwrap().is_empty(), "nothing new, nothing written");

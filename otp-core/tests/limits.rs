@@ -127,7 +127,8 @@ fn one_client_network_asks_for_so_many_codes_an_hour() {
     assert_eq!(world.deliver().sent, 5);
     assert!(world.request(&acme, from("2001:db8:0:1::1", 100)).is_ok(), "another network");
     assert!(world.request_to(&acme, "user101@example.org").is_ok(), "no network known");
-    let mapped = |number: usize| world.request(&acme, from(["198.51.100.7", "::ffff:198.51.100.7"][number % 2], 200 + number));
+    let mapped =
+        |number: usize| world.request(&acme, from(["198.51.100.7", "::ffff:198.51.100.7"][number % 2], 200 + number));
     assert_eq!(tally(&(0..8).map(mapped).collect::<Vec<_>>(), "ok"), 5, "one address in two notations");
 }
 

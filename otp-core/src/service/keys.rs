@@ -16,7 +16,7 @@ use crate::idempotency::{Answer, Idempotency, Once};
 use crate::random::Random;
 use crate::secret::{Digest32, Secret};
 use crate::signing::StoredSigningKey;
-use crate::store::{Key, Read};
+use crate::store::{FromRecord, Key, Read};
 use crate::tenant::Mode;
 use crate::token::Algorithm;
 
@@ -162,20 +162,22 @@ impl Service {
     /// # Errors
     /// [`Error::Store`].
     pub async fn keys(&self, caller: &Caller) -> Result<Vec<KeyView>, Error> {
-        let tenant = caller.space.tenant;
-        let limit = crate::command::KEYS;
-        let wanted = vec![
-            Read::owned::<ApiKey>(tenant.as_bytes().into(), limit),
-            Read::owned::<KeyUse>(tenant.as_bytes().into(), limit),
-        ];
-        let seen = self.inner.store.read(wanted).await?;
+        let owner = caller.space.tenant.as_bytes().into();
+        let seen = self.inner.store.read(vec![Read::owned::<ApiKey>(owner, crate::command::KEYS)]).await?;
+        self.views(seen.records.into_iter().filter_map(ApiKey::take).collect()).await
+    }
+
+    /// The keys with their last uses, noted in memory or written down.
+    async fn views(&self, keys: Vec<ApiKey>) -> Result<Vec<KeyView>, Error> {
+        let noted = |key: &ApiKey| Read::Record(Key::new::<KeyUse>(key.tenant, key.id.as_bytes()));
+        let seen = self.inner.store.read(keys.iter().map(noted).collect()).await?;
         let noted: HashMap<KeyId, Timestamp> = seen.all::<KeyUse>().map(|noted| (noted.key, noted.last_used_at)).collect();
         let recent = lock(&self.inner.uses);
-        let view = |key: &ApiKey| {
-            let last_used_at = recent.get(&(tenant, key.id)).or(noted.get(&key.id)).copied();
-            KeyView { key: key.clone(), status: key.status(self.now()), last_used_at }
+        let view = |key: ApiKey| {
+            let last_used_at = recent.get(&(key.tenant, key.id)).or(noted.get(&key.id)).copied();
+            KeyView { status: key.status(self.now()), key, last_used_at }
         };
-        Ok(seen.all::<ApiKey>().map(view).collect())
+        Ok(keys.into_iter().map(view).collect())
     }
 
     /// Changes a key's name, origins or networks.
@@ -190,8 +192,7 @@ impl Service {
             allowed_ips: edit.allowed_ips.map(|networks| check_networks(&networks)).transpose()?,
         };
         let key = self.change_key(caller, id, change).await?;
-        let last_used_at = lock(&self.inner.uses).get(&(key.tenant, key.id)).copied();
-        Ok(KeyView { status: key.status(self.now()), key, last_used_at })
+        self.views(vec![key]).await?.pop().ok_or(Error::NotFound("key"))
     }
 
     /// Revokes a key: when this returns, it opens nothing any more. A revoked key stays revoked.

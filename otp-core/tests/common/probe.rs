@@ -1,7 +1,8 @@
 //! A store that can be made to fail, and that remembers what was committed through it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use otp_core::Timestamp;
@@ -28,6 +29,8 @@ pub enum Fault {
 
 #[derive(Default)]
 pub struct Probe {
+    /// Whether every call waits once before it begins and once before it answers, as a database makes its callers wait.
+    pub dawdles: AtomicBool,
     pub inner: MemoryStore,
     pub fault: Mutex<Option<Fault>>,
     pub commits: Mutex<Vec<Changes>>,
@@ -45,6 +48,18 @@ impl Probe {
 
     fn fault(&self) -> Option<Fault> {
         *self.fault.lock().unwrap()
+    }
+
+    async fn dawdle(&self) {
+        let mut has_waited = !self.dawdles.load(Ordering::SeqCst);
+        std::future::poll_fn(|context| match std::mem::replace(&mut has_waited, true) {
+            true => Poll::Ready(()),
+            false => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await;
     }
 
     pub fn reads(&self) -> usize {
@@ -78,10 +93,14 @@ impl Store for Probe {
                 spied(&self.inner.read(reads.wanted).await?);
                 return Err(StoreError::Unknown("the connection broke".into()));
             }
-            _ => self.inner.transact(reads, spied).await?,
+            _ => {
+                self.dawdle().await;
+                self.inner.transact(reads, spied).await?;
+            }
         }
         let changes = decided.lock().unwrap().clone();
         self.commits.lock().unwrap().push(changes);
+        self.dawdle().await;
         match self.fault() {
             Some(Fault::UnknownDone) => Err(StoreError::Unknown("the connection broke".into())),
             _ => Ok(()),
@@ -92,7 +111,10 @@ impl Store for Probe {
         self.reads.fetch_add(1, Ordering::SeqCst);
         match self.fault() {
             Some(Fault::Unavailable) => Err(unavailable()),
-            _ => self.inner.read(wanted).await,
+            _ => {
+                self.dawdle().await;
+                self.inner.read(wanted).await
+            }
         }
     }
 

@@ -134,6 +134,11 @@ impl WrittenWith {
         Ok(Self(marks))
     }
 
+    /// Whether anything was written.
+    pub fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Refuses a ring that lacks a key that something was written with, and no ring where one is needed.
     pub fn check(&self, ring: Option<&KeyRing>, config: &Config, database: &Path) -> Result<(), Mistake> {
         let known: Vec<_> = ring.iter().flat_map(|ring| ring.fingerprints()).collect();

@@ -99,14 +99,15 @@ fn store(config: &Config, opened: &Opened) -> Finding {
 
 fn master_key(config: &Config, opened: &Opened) -> Finding {
     let ring = configured_ring(config)?;
-    let (config::Database::Sqlite(path), Opened::Open { database, .. }) = (&config.database, opened) else {
-        return Ok(match ring {
-            Some(_) => "there is one".to_owned(),
-            None => "there is none yet; the first start makes it".to_owned(),
-        });
-    };
-    WrittenWith::read(database)?.check(ring.as_ref(), config, path)?;
-    Ok("it is the one that the data was written with".to_owned())
+    let mut words = if ring.is_some() { "there is one" } else { "there is none yet; the first start makes it" };
+    if let (config::Database::Sqlite(path), Opened::Open { database, .. }) = (&config.database, opened) {
+        let written_with = WrittenWith::read(database)?;
+        written_with.check(ring.as_ref(), config, path)?;
+        if written_with.is_known() {
+            words = "it is the one that the data was written with";
+        }
+    }
+    Ok(words.to_owned())
 }
 
 fn mail(config: &Config) -> Finding {

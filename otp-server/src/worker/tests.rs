@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
 use otp_core::store::MemoryStore;
+use otp_core::subject::EmailAddress;
 use otp_core::{KeyRing, Mode, NewTenant, OtpRequest, SystemRandom};
 use tokio::sync::Semaphore;
 
@@ -14,6 +15,12 @@ struct Gate {
     arrived: Notify,
     let_through: Semaphore,
     taken: AtomicUsize,
+}
+
+impl Gate {
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
@@ -53,11 +60,8 @@ async fn start() -> Setup {
 
 impl Setup {
     async fn request(&self, address: &str) {
-        self.service.request_otp(&self.caller, OtpRequest::to(address.parse().unwrap())).await.unwrap();
-    }
-
-    fn taken(&self) -> usize {
-        self.gate.taken.load(Ordering::SeqCst)
+        let address: EmailAddress = address.parse().unwrap();
+        self.service.request_otp(&self.caller, OtpRequest::to(address.into())).await.unwrap();
     }
 }
 
@@ -68,7 +72,7 @@ async fn a_slow_message_does_not_hold_up_the_next_ones() {
         setup.request(&format!("user{number}@example.org")).await;
         setup.gate.arrived.notified().await; // although none before it was taken
     }
-    assert_eq!(setup.taken(), 0);
+    assert_eq!(setup.gate.taken(), 0);
     setup.gate.let_through.add_permits(SENDERS);
     setup.workers.stop().await;
 }
@@ -82,7 +86,7 @@ async fn stopping_waits_for_what_is_being_sent() {
     let stopping = tokio::spawn(setup.workers.stop());
     gate.let_through.add_permits(1);
     stopping.await.unwrap();
-    assert_eq!(gate.taken.load(Ordering::SeqCst), 1);
+    assert_eq!(gate.taken(), 1);
 }
 
 #[tokio::test]
@@ -96,5 +100,5 @@ async fn a_panic_ends_no_loop_for_good() {
     setup.request("ann@example.org").await;
     setup.gate.arrived.notified().await;
     setup.workers.stop().await;
-    assert_eq!(setup.taken(), 1);
+    assert_eq!(setup.gate.taken(), 1);
 }

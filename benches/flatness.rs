@@ -1,0 +1,191 @@
+//! Whether a call costs the same whatever else is in the file: signing in users of a million, and of ten thousand tenants.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use otp_benches::child::own_cpu;
+use otp_benches::raw;
+use otp_benches::row::{Row, per_second, percent, rate};
+use otp_benches::world::{Codes, address};
+use otp_core::message::Channel;
+use otp_core::store::{Record, Stored};
+use otp_core::subject::{BucketKey, SubjectKey};
+use otp_core::user::User;
+use otp_core::{
+    Address, Approach, ChallengeId, KeyRing, NewTenant, OtpRequest, OtpVerification, Secret, Service, SystemRandom,
+    Timestamp, UserId,
+};
+use otp_store_sqlite::SqliteStore;
+use rusqlite::Connection;
+use tokio::runtime::Runtime;
+
+const CALLERS: usize = 64;
+
+/// Measures and prints both.
+pub fn measure(runtime: &Runtime, quick: bool) {
+    let (calls, users, tenants) = if quick { (2_000, 20_000, 500) } else { (20_000, 1_000_000, 10_000) };
+    let few = run(runtime, &Given { calls, users: calls, tenants: 1 });
+    let many = run(runtime, &Given { calls, users, tenants: 1 });
+    print(&format!("{users} users"), &format!("{calls} users"), &many, &few);
+    let many = run(runtime, &Given { calls, users: calls, tenants });
+    print(&format!("{tenants} tenants"), "1 tenant", &many, &few);
+}
+
+/// What is in the file, and how many calls of each sort are made.
+struct Given {
+    calls: usize,
+    users: usize,
+    tenants: usize,
+}
+
+struct Cost {
+    calls: usize,
+    request: (Duration, Duration),
+    verify: (Duration, Duration),
+}
+
+fn print(many: &str, few: &str, measured: &Cost, base: &Cost) {
+    let each = [("request", measured.request, base.request), ("verify", measured.verify, base.verify)];
+    for (name, (took, cpu), (base_took, base_cpu)) in each {
+        let per_call = |cpu: Duration, calls: usize| cpu / calls as u32;
+        let rates = [per_second(measured.calls, took), per_second(base.calls, base_took)];
+        let cpu_ratio = percent(cpu.as_secs_f64(), base_cpu.as_secs_f64());
+        Row::new(format!("sqlite_store/{name}, {many}"), rate(measured.calls, took))
+            .against(format!("{few} {}", rate(base.calls, base_took)), format!("{}, CPU {cpu_ratio}", percent(rates[0], rates[1])))
+            .cpu(per_call(cpu, measured.calls))
+            .print();
+    }
+}
+
+/// A tenant, as whoever holds its key sees it.
+struct Customer {
+    api_key: Secret,
+    codes: Codes,
+}
+
+fn run(runtime: &Runtime, given: &Given) -> Cost {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("otp.db");
+    let ring = KeyRing::generate(&SystemRandom);
+    let open = || Service::builder(SqliteStore::open(&path).expect("the file"), ring.clone()).build();
+    let customers = Arc::new(customers(runtime, &open(), &ring, given.tenants));
+    add_users(&path, &customers, given.users);
+
+    let service = open();
+    // Users spread over the whole file, each of its tenant.
+    let chosen = (0..given.calls).map(|call| call * (given.users / given.calls));
+    let chosen: Arc<Vec<usize>> = Arc::new(chosen.collect());
+    warm(runtime, &service, &customers);
+    let asked = Arc::new(Mutex::new(vec![None; given.calls]));
+    let request = timed(|| {
+        let (service, customers, asked) = (service.clone(), Arc::clone(&customers), Arc::clone(&asked));
+        let chosen = Arc::clone(&chosen);
+        super::race(runtime, CALLERS, given.calls, move |call| {
+            let (service, customers, asked) = (service.clone(), Arc::clone(&customers), Arc::clone(&asked));
+            let user = chosen[call];
+            async move {
+                let challenge = customers[user % customers.len()].request(&service, address("user", user)).await;
+                asked.lock().expect("no panic")[call] = Some(challenge);
+            }
+        })
+        .0
+    });
+    let asked = Arc::new(std::mem::take(&mut *asked.lock().expect("no panic")));
+    let verify = timed(|| {
+        super::race(runtime, CALLERS, given.calls, move |call| {
+            let (service, customers) = (service.clone(), Arc::clone(&customers));
+            let (user, challenge) = (chosen[call], asked[call].expect("an id"));
+            async move { customers[user % customers.len()].verify(&service, address("user", user), challenge).await }
+        })
+        .0
+    });
+    Cost { calls: given.calls, request, verify }
+}
+
+fn timed(act: impl FnOnce() -> Duration) -> (Duration, Duration) {
+    let cpu = own_cpu();
+    let took = act();
+    (took, own_cpu() - cpu)
+}
+
+impl Customer {
+    async fn request(&self, service: &Service, address: Address) -> ChallengeId {
+        let caller = service.authenticate(self.api_key.expose(), &Approach::default()).await.expect("the key is good");
+        service.request_otp(&caller, OtpRequest::to(address)).await.expect("a code is sent").value.challenge_id
+    }
+
+    async fn verify(&self, service: &Service, address: Address, challenge: ChallengeId) {
+        let caller = service.authenticate(self.api_key.expose(), &Approach::default()).await.expect("the key is good");
+        let code = self.codes.code(&address, challenge);
+        let verification = OtpVerification { address: Some(address), ..OtpVerification::of(challenge, code.expose()) };
+        let signed_in = service.verify_otp(&caller, verification).await.expect("the code is right").value;
+        assert!(!signed_in.is_new_user, "the user was there");
+    }
+}
+
+fn customers(runtime: &Runtime, service: &Service, ring: &KeyRing, count: usize) -> Vec<Customer> {
+    let create = |number: usize| {
+        let service = service.clone();
+        let named = NewTenant::named(&format!("Customer {number}"), &format!("ops@customer{number}.com"));
+        let new = NewTenant { plan: Some("enterprise".to_owned()), ..named };
+        runtime.spawn(async move { service.create_tenant(new).await.expect("a tenant") })
+    };
+    let mut customers = Vec::new();
+    for numbers in (0..count).collect::<Vec<_>>().chunks(CALLERS) {
+        for created in numbers.iter().map(|number| create(*number)).collect::<Vec<_>>() {
+            let created = runtime.block_on(created).expect("no panic");
+            customers.push(Customer { codes: Codes::of(ring, created.id), api_key: created.api_key });
+        }
+    }
+    customers
+}
+
+/// Every tenant has called before.
+fn warm(runtime: &Runtime, service: &Service, customers: &[Customer]) {
+    for (number, customer) in customers.iter().enumerate() {
+        runtime.block_on(async {
+            let approach = Approach::default();
+            let caller = service.authenticate(customer.api_key.expose(), &approach).await.expect("the key is good");
+            if number < CALLERS {
+                let warm = OtpRequest::to(address("warm", number));
+                service.request_otp(&caller, warm).await.expect("a code is sent");
+            }
+        });
+    }
+}
+
+/// Writes users straight into the file, as they would be had they signed in one after another in the past.
+fn add_users(path: &Path, customers: &[Customer], count: usize) {
+    let connection = Connection::open(path).expect("the file");
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -524288").expect("known pragmas");
+    let sql = "INSERT INTO user (id, tenant, owner, alias, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut insert = connection.prepare(sql).expect("a statement");
+    connection.execute_batch("BEGIN").expect("a transaction");
+    for number in 0..count {
+        let user = user(&customers[number % customers.len()].codes, &address("user", number), number);
+        let key = user.key();
+        let (owner, alias) = (user.owner().expect("an owner"), user.alias().expect("an alias"));
+        let columns = (key.id.as_slice(), &key.tenant.as_bytes()[..], owner.as_slice(), alias.as_slice());
+        let body = Record::from(user).body();
+        insert.execute((columns.0, columns.1, columns.2, columns.3, body)).expect("a new user");
+    }
+    connection.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").expect("a commit");
+}
+
+fn user(codes: &Codes, address: &Address, number: usize) -> User {
+    let (keys, mode) = (&codes.keys, codes.space.mode.byte());
+    let subject = SubjectKey::of(keys, mode, address);
+    let at = Timestamp::from_millis(1_700_000_000_000 + number as i64 * 1_000);
+    let place = [b"address".as_slice(), subject.as_bytes()].concat();
+    User {
+        id: UserId::new(at, &SystemRandom),
+        space: codes.space,
+        subject,
+        bucket: BucketKey::of(keys, mode, address),
+        channel: Channel::Email,
+        address: keys.seal(&SystemRandom, &place, address.display().as_bytes()),
+        created_at: at,
+        last_login_at: at,
+    }
+}

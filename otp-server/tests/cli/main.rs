@@ -1,0 +1,10 @@
+//! The binary as its operator meets it: what it says, what it leaves on the disk, and the status it ends with.
+
+mod bad_configuration;
+mod bad_places;
+mod backups;
+mod commands;
+mod first_start;
+mod master_key;
+mod shutdown;
+mod support;
