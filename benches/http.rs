@@ -38,9 +38,10 @@ fn measure() {
     let product = Product::new(folder.path());
     let server = product.start();
     let idle = server.resident();
-    let subject = product.customer(&server);
-    let floor = Tested { server: start_floor(folder.path(), &product, &subject), ..subject.clone_for("floor") };
-    let tested = Tested { server, ..subject.clone_for("server") };
+    let customer = product.customer(&server);
+    let floor = start_floor(folder.path(), &product, &customer);
+    let floor = Tested { server: floor, customer: customer.clone(), name: "floor" };
+    let tested = Tested { server, customer, name: "server" };
     hello();
 
     tested.sign_in(64, "warm", scaled(WARM_UP));
@@ -96,11 +97,17 @@ fn print(name: &str, connections: usize, measured: &Run, base: &Run, memory: &st
         .print();
 }
 
-/// A server under load, and a customer of it.
-struct Tested<S = Server> {
-    server: S,
+/// Who calls.
+#[derive(Clone)]
+struct Customer {
     api_key: Secret,
     codes: Codes,
+}
+
+/// A server under load, and a customer of it.
+struct Tested {
+    server: Server,
+    customer: Customer,
     name: &'static str,
 }
 
@@ -109,12 +116,6 @@ struct Run {
     answers: Answers,
     /// Of one call.
     cpu: Duration,
-}
-
-impl Tested<()> {
-    fn clone_for(&self, name: &'static str) -> Tested<()> {
-        Tested { server: (), api_key: self.api_key.clone(), codes: self.codes.clone(), name }
-    }
 }
 
 impl Tested {
@@ -127,7 +128,7 @@ impl Tested {
             let answer: Value = serde_json::from_slice(answer).expect("JSON");
             let challenge = answer["challengeId"].as_str().expect("a challenge").parse().expect("its id");
             let address = address(kind, number);
-            let code = self.codes.code(&address, challenge);
+            let code = self.customer.codes.code(&address, challenge);
             let body = json!({ "email": address.display(), "challengeId": challenge, "otp": code.expose() });
             self.post("/auth/verify-otp", &body.to_string())
         });
@@ -136,7 +137,7 @@ impl Tested {
     }
 
     fn post(&self, path: &str, body: &str) -> Vec<u8> {
-        post(path, self.api_key.expose(), body)
+        post(path, self.customer.api_key.expose(), body)
     }
 
     fn run(&self, connections: usize, requests: &[Vec<u8>]) -> Run {
@@ -178,14 +179,14 @@ impl Product {
     }
 
     /// A customer without quotas.
-    fn customer(&self, server: &Server) -> Tested<()> {
+    fn customer(&self, server: &Server) -> Customer {
         let new = json!({ "name": "Acme", "email": "ops@acme.com", "plan": "enterprise" }).to_string();
         let request = post("/admin/customers", self.admin_token.expose(), &new);
         let answer = load::run(server.address, 1, &[request]).bodies.remove(0);
         let answer: Value = serde_json::from_slice(&answer).expect("JSON");
         let text = |name: &str| answer[name].as_str().expect("a text").to_owned();
         let tenant: TenantId = text("customerId").parse().expect("an id");
-        Tested { server: (), api_key: text("apiKey").into(), codes: Codes::of(&self.ring, tenant), name: "" }
+        Customer { api_key: text("apiKey").into(), codes: Codes::of(&self.ring, tenant) }
     }
 }
 
@@ -218,7 +219,7 @@ fn hello() {
     }
 }
 
-fn start_floor(folder: &Path, product: &Product, customer: &Tested<()>) -> Server {
+fn start_floor(folder: &Path, product: &Product, customer: &Customer) -> Server {
     let address = free_address();
     let tenant = customer.codes.space.tenant.to_string();
     let mut program = this(&["--serve-floor", &address.to_string(), &folder.to_string_lossy(), &tenant]);

@@ -1,12 +1,10 @@
 //! The engine on SQLite with 1, 16 and 64 callers, every answer durable (`synchronous=FULL`). Beside it, in the same run
 //! and on the same disk, the raw limit: the rows that the engine writes, in transactions by hand as large as the store's
-//! were on average. Then, whether a call stays as cheap with a million users or ten thousand tenants.
+//! were on average.
 //!
 //! `cargo bench --profile fast -p otp-benches --bench sqlite_store`, with `OTP_BENCH_QUICK=1` in a tenth of the time
 
-#![allow(clippy::disallowed_methods)] // measures real time, and reads its one switch
-
-mod flatness;
+#![allow(clippy::disallowed_methods)] // measures real time
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +13,7 @@ use std::time::{Duration, Instant};
 use otp_benches::capture::{Capture, Rows};
 use otp_benches::child::own_cpu;
 use otp_benches::load::Latencies;
+use otp_benches::race::{is_quick, race};
 use otp_benches::raw;
 use otp_benches::row::{Row, per_second, percent, rate, time};
 use otp_benches::world::{World, address, now};
@@ -27,15 +26,9 @@ const LEVELS: [(usize, usize); 3] = [(1, 2_000), (16, 16_000), (64, 32_000)];
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let calls = |calls: usize| if is_quick() { calls / 10 } else { calls };
-    for (callers, all) in LEVELS {
-        level(&runtime, callers, calls(all));
+    for (callers, calls) in LEVELS {
+        level(&runtime, callers, if is_quick() { calls / 10 } else { calls });
     }
-    flatness::measure(&runtime, is_quick());
-}
-
-fn is_quick() -> bool {
-    std::env::var_os("OTP_BENCH_QUICK").is_some()
 }
 
 /// One run of one sort of call.
@@ -92,35 +85,6 @@ fn print(name: &str, callers: usize, run: &Run, raw: &Run) {
     let plural = if callers == 1 { "caller" } else { "callers" };
     let cpu = run.cpu / run.calls as u32;
     Row::new(format!("sqlite_store/{name}, {callers} {plural}"), measured).against(baseline, ratio).cpu(cpu).print();
-}
-
-/// Lets so many tasks make the calls; gives how long each took.
-fn race<F, A>(runtime: &Runtime, callers: usize, calls: usize, act: F) -> (Duration, Latencies)
-where
-    F: Fn(usize) -> A + Clone + Send + 'static,
-    A: Future<Output = ()> + Send,
-{
-    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let caller = |_| {
-        let (next, act) = (Arc::clone(&next), act.clone());
-        runtime.spawn(async move {
-            let mut spans = Vec::new();
-            loop {
-                let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                if number >= calls {
-                    return spans;
-                }
-                let started = Instant::now();
-                act(number).await;
-                spans.push(started.elapsed());
-            }
-        })
-    };
-    let started = Instant::now();
-    let callers: Vec<_> = (0..callers).map(caller).collect();
-    let ended = callers.into_iter().map(|caller| runtime.block_on(caller).expect("a caller that does not panic"));
-    let spans: Vec<Duration> = ended.flatten().collect();
-    (started.elapsed(), Latencies::new(spans))
 }
 
 fn watch(path: &Path, calls: usize, act: impl FnOnce() -> (Duration, Latencies)) -> Run {

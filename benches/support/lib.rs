@@ -8,6 +8,7 @@ pub mod child;
 pub mod floor;
 pub mod harness;
 pub mod load;
+pub mod race;
 pub mod raw;
 pub mod row;
 pub mod world;

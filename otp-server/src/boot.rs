@@ -91,6 +91,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         shows_mailbox: mailbox.is_some(),
     }
     .print();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), url = sockets.url(), mail = %config.mail_url, "started");
 
     let workers = Workers::start(service.clone(), wake, Arc::clone(&app));
     let closing = || {
@@ -105,6 +106,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     if let Err(error) = service.flush_key_uses().await {
         tracing::warn!(code = error.code(), %error, "the last use of some keys was not written down");
     }
+    drop((app, service));
     installation.close();
     tracing::info!("stopped");
     Ok(())

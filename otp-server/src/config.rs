@@ -104,10 +104,8 @@ impl Config {
             None => (None, file::read_if_there(Path::new(FILE))?),
         };
         let file = file.or_else(|| contents.as_ref().map(|_| FILE.into()));
-        let layers = Layers::defaults()
-            .under(contents.unwrap_or_default())
-            .under(environment()?)
-            .under(Layers::of_flags(flags));
+        let layers =
+            Layers::defaults().under(contents.unwrap_or_default()).under(environment()?).under(Layers::of_flags(flags));
         Self::checked(&layers, file)
     }
 
@@ -120,8 +118,10 @@ impl Config {
             database: layers.read(Setting::DatabaseUrl, |text| Database::parse(text, &data_dir))?,
             master_key: layers.read(Setting::MasterKey, values::optional(values::master_key))?,
             admin_token: layers.read(Setting::AdminToken, values::optional(values::admin_token))?,
-            mail_url: layers.read(Setting::MailUrl, |text| text.parse::<MailUrl>().map_err(|error| error.to_string()))?,
-            mail_from: layers.read(Setting::MailFrom, |text| text.parse::<MailFrom>().map_err(|error| error.to_string()))?,
+            mail_url: layers
+                .read(Setting::MailUrl, |text| text.parse::<MailUrl>().map_err(|error| error.to_string()))?,
+            mail_from: layers
+                .read(Setting::MailFrom, |text| text.parse::<MailFrom>().map_err(|error| error.to_string()))?,
             public_url: layers.read(Setting::PublicUrl, values::optional(values::public_url))?,
             trusted_proxies: layers.read(Setting::TrustedProxies, values::networks)?,
             max_connections: layers.read(Setting::MaxConnections, values::count)?,
@@ -133,7 +133,8 @@ impl Config {
         };
         layers.read(Setting::SmsUrl, values::sms_url)?;
         if config.admin_listen == Some(config.listen) && config.listen.port() != 0 {
-            let words = format!("{} is where OTP_LISTEN listens; give it another port, or leave it empty", config.listen);
+            let words =
+                format!("{} is where OTP_LISTEN listens; give it another port, or leave it empty", config.listen);
             return Err(Mistake::of(Setting::AdminListen, words));
         }
         Ok(config)
@@ -153,7 +154,9 @@ fn environment() -> Result<Layers, Mistake> {
     let mut layer = Layers::default();
     for setting in Setting::ALL {
         if let Some(value) = std::env::var_os(setting.variable()) {
-            let text = |value: OsString| value.into_string().map_err(|_| Mistake::of(*setting, "it is not UTF-8; set it again"));
+            let text = |value: OsString| {
+                value.into_string().map_err(|_| Mistake::of(*setting, "it is not UTF-8; set it again"))
+            };
             layer.set(*setting, text(value)?, Origin::Environment);
         }
     }

@@ -65,7 +65,9 @@ mod tests {
         let modules = vec![("otp_server::http".to_owned(), LevelFilter::WARN), ("h2".to_owned(), LevelFilter::DEBUG)];
         let targets = targets(&LogFilter { level: LevelFilter::TRACE, modules });
         assert!(targets.would_enable("otp_core::service", &Level::TRACE));
-        assert!(targets.would_enable("hyper::proto", &Level::INFO) && !targets.would_enable("hyper::proto", &Level::DEBUG));
+        assert!(
+            targets.would_enable("hyper::proto", &Level::INFO) && !targets.would_enable("hyper::proto", &Level::DEBUG)
+        );
         assert!(!targets.would_enable("otp_server::http::auth", &Level::INFO));
         assert!(targets.would_enable("h2::codec", &Level::DEBUG));
     }

@@ -58,7 +58,10 @@ fn digest(token: &Secret) -> Digest32 {
 
 fn known(noted: Vec<u8>) -> Result<AdminToken, Mistake> {
     let digest = noted.try_into().map_err(|_| {
-        Mistake::of(Setting::AdminToken, "what the database holds of it is damaged; set OTP_ADMIN_TOKEN, or restore a backup")
+        Mistake::of(
+            Setting::AdminToken,
+            "what the database holds of it is damaged; set OTP_ADMIN_TOKEN, or restore a backup",
+        )
     })?;
     Ok(AdminToken::Known(Digest32(digest)))
 }

@@ -81,3 +81,24 @@ pub(super) fn make_data_dir(path: &Path) -> Result<(), Mistake> {
         Mistake::of(Setting::DataDir, words)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_names_the_file_and_the_fix() {
+        let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied).into();
+        for (error, fix) in [
+            (OpenError::ReadOnly(denied()), "let this user write both"),
+            (OpenError::DiskFull(denied()), "make room"),
+            (OpenError::Foreign, "name another file"),
+            (OpenError::SqliteTooOld { found: "3.0.0" }, "the SQLite that comes with it"),
+            (OpenError::NewerSchema { found: 9, known: 1 }, "use a newer program"),
+            (OpenError::Io(denied()), "check that the path"),
+        ] {
+            let reason = reason("data/otp.db".as_ref(), &error);
+            assert!(reason.starts_with("data/otp.db: ") && reason.contains(fix), "{reason}");
+        }
+    }
+}

@@ -80,10 +80,12 @@ impl Installation {
         begin.plans(config.plans.clone()).issuer(issuer)
     }
 
-    /// Finishes what waits to be written, and closes the file.
+    /// Finishes what waits to be written, and closes the file. Nothing else should use it any more: a reader that is still
+    /// open keeps SQLite from putting its log away.
     pub fn close(self) {
-        if let Database::Sqlite(store) = &self.database {
-            store.close();
+        let Database::Sqlite(store) = self.database else { return };
+        if let Err(shared) = Arc::try_unwrap(store) {
+            shared.close();
         }
     }
 }
@@ -96,7 +98,8 @@ pub(crate) fn existing_file(config: &Config) -> Result<&Path, Mistake> {
     };
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let words = format!("there is no database at {}; correct the path, or start the server once", path.display());
+            let words =
+                format!("there is no database at {}; correct the path, or start the server once", path.display());
             Err(Mistake::of(Setting::DatabaseUrl, words))
         }
         _ => Ok(path),
@@ -147,7 +150,9 @@ impl WrittenWith {
         }
         let (database, file) = (database.display(), master_key::path(&config.data_dir));
         let words = match ring {
-            None => format!("the master key of {database} is missing; put {} back from its copy, or set it", file.display()),
+            None => {
+                format!("the master key of {database} is missing; put {} back from its copy, or set it", file.display())
+            }
             Some(_) => format!(
                 "this is not the master key that {database} was written with, or a key of its ring is missing; set the one \
                  that belongs to it"

@@ -50,15 +50,14 @@ pub(super) fn create(path: &Path, random: &dyn Random) -> Result<KeyRing, Mistak
     let written = write(path, &ring, random);
     match written {
         Ok(()) => Ok(ring),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            load(path)?.ok_or_else(|| cannot_write(path, &error))
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => load(path)?.ok_or_else(|| cannot_write(path, &error)),
         Err(error) => Err(cannot_write(path, &error)),
     }
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Mistake {
-    let words = format!("{} cannot be written: {error}; let this user write there, or set OTP_MASTER_KEY", path.display());
+    let words =
+        format!("{} cannot be written: {error}; let this user write there, or set OTP_MASTER_KEY", path.display());
     Mistake::of(Setting::DataDir, words)
 }
 

@@ -30,7 +30,8 @@ impl Welcome<'_> {
     fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = self.places(&mut text).and_then(|()| self.secrets(&mut text)).and_then(|()| self.first_steps(&mut text));
+        let _ =
+            self.places(&mut text).and_then(|()| self.secrets(&mut text)).and_then(|()| self.first_steps(&mut text));
         text
     }
 
@@ -47,10 +48,18 @@ impl Welcome<'_> {
             writeln!(out, "\nEverything is kept in memory and gone when the server stops.")?;
         }
         if let Some(path) = self.fresh_key_file {
-            writeln!(out, "\nThe master key is in {}. Keep a copy elsewhere: nothing else opens the data.", path.display())?;
+            writeln!(
+                out,
+                "\nThe master key is in {}. Keep a copy elsewhere: nothing else opens the data.",
+                path.display()
+            )?;
         }
         if let Some(token) = self.admin_token {
-            writeln!(out, "\nAdministrator token, shown once:\n\n    {}", token.expose())?;
+            writeln!(
+                out,
+                "\nAdministrator token, shown once (OTP_ADMIN_TOKEN sets another):\n\n    {}",
+                token.expose()
+            )?;
         }
         Ok(())
     }

@@ -127,7 +127,9 @@ fn clock(config: &Config) -> Finding {
     let config::Database::Sqlite(path) = &config.database else { return Ok(now.to_string()) };
     let written = [changed_at(path), changed_at(&beside(path, "-wal"))].into_iter().flatten().max();
     match written.filter(|written| now + TOLERANCE < *written) {
-        Some(written) => Err(Mistake::new(format_args!("it says {now}, but the database was written at {written}; {fix}"))),
+        Some(written) => {
+            Err(Mistake::new(format_args!("it says {now}, but the database was written at {written}; {fix}")))
+        }
         None => Ok(now.to_string()),
     }
 }

@@ -7,7 +7,7 @@ use otp_core::{NewTenant, Service, TenantId, TenantView};
 use serde_json::json;
 
 use super::output::{print, print_json, print_table};
-use super::{Failure, with_service};
+use super::{Failure, tell_of_key, with_service};
 use crate::boot::Installation;
 use crate::config::Config;
 
@@ -81,9 +81,7 @@ pub(super) fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::Create(_) => Installation::open(config)?,
         _ => Installation::existing(config)?,
     };
-    if let Some(path) = &installation.fresh_key_file {
-        eprintln!("The master key was made in {}. Keep a copy elsewhere: nothing else opens the data.", path.display());
-    }
+    tell_of_key(&installation);
     with_service(config, installation, async |service| match command {
         Command::Create(create) => create.run(service).await,
         Command::List(list) => list.run(service).await,

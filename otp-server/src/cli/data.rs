@@ -9,15 +9,17 @@ use clap::Args;
 use otp_core::{Clock, SystemClock};
 use otp_store_sqlite::{BackupError, SqliteStore};
 
-use super::Failure;
 use super::output::print;
+use super::{Failure, tell_of_key};
 use crate::boot::{
     Database, InUse, Installation, WrittenWith, beside, configured_ring, existing_file, make_place, open_file,
 };
 use crate::config::{self, Config};
 
 pub(super) fn migrate(config: &Config) -> Result<(), Failure> {
-    Installation::open(config)?.close();
+    let installation = Installation::open(config)?;
+    tell_of_key(&installation);
+    installation.close();
     print("The database has the newest schema.\n");
     Ok(())
 }
@@ -40,7 +42,11 @@ impl Backup {
         let database = existing_file(config)?;
         let _in_use = mark(InUse::shared(database), database)?;
         open_file(database)?.backup(&self.file).map_err(|error| Failure::Refused(self.reason(&error)))?;
-        print(&format!("{} is a copy of {}. It does not hold the master key.\n", self.file.display(), database.display()));
+        print(&format!(
+            "{} is a copy of {}. It does not hold the master key.\n",
+            self.file.display(),
+            database.display()
+        ));
         Ok(())
     }
 
@@ -70,7 +76,9 @@ pub(super) struct Restore {
 impl Restore {
     pub fn run(&self, config: &Config) -> Result<(), Failure> {
         let config::Database::Sqlite(database) = &config.database else {
-            return Err(Failure::Refused("OTP_DATABASE_URL: `memory:` has nothing to restore to; name a file".to_owned()));
+            return Err(Failure::Refused(
+                "OTP_DATABASE_URL: `memory:` has nothing to restore to; name a file".to_owned(),
+            ));
         };
         let mut backup = File::open(&self.file).map_err(|error| {
             Failure::Refused(format!("{} cannot be read: {error}; correct the path", self.file.display()))
@@ -90,7 +98,9 @@ impl Restore {
             let _ = fs::remove_file(&candidate); // the first error is the one to be told
         }
         match outcome? {
-            Some(kept) => print(&format!("{} is restored. What was there is in {}.\n", database.display(), kept.display())),
+            Some(kept) => {
+                print(&format!("{} is restored. What was there is in {}.\n", database.display(), kept.display()))
+            }
             None => print(&format!("{} is restored.\n", database.display())),
         }
         Ok(())
@@ -100,7 +110,8 @@ impl Restore {
     fn stage(&self, backup: &mut File, candidate: &Path, config: &Config) -> Result<(), Failure> {
         let copied = copy(backup, candidate);
         copied.map_err(|error| Failure::Refused(format!("{} cannot be written: {error}", candidate.display())))?;
-        let refuse = |words: String| Failure::Refused(format!("{} is no backup to restore: {words}", self.file.display()));
+        let refuse =
+            |words: String| Failure::Refused(format!("{} is no backup to restore: {words}", self.file.display()));
         let store = Arc::new(SqliteStore::open(candidate).map_err(|error| refuse(error.to_string()))?);
         store.quick_check().map_err(|error| refuse(error.to_string()))?;
         let written_with = WrittenWith::read(&Database::Sqlite(store))?;

@@ -126,7 +126,8 @@ fn usage(error: &clap::Error) -> ExitCode {
         _ => {
             let words = error.render().to_string();
             let said = words.split("\n\n").filter(|part| !part.starts_with("Usage:"));
-            let line: Vec<_> = said.map(|part| part.trim().trim_start_matches("error: ").trim_end_matches('.')).collect();
+            let line: Vec<_> =
+                said.map(|part| part.trim().trim_start_matches("error: ").trim_end_matches('.')).collect();
             complain(&Mistake::new(line.join("; ")).to_string(), 2)
         }
     }
@@ -159,6 +160,15 @@ fn openapi() -> Result<(), Failure> {
     let document = document.map_err(|error| Failure::Refused(format!("the document cannot be written: {error}")))?;
     output::print(&format!("{document}\n"));
     Ok(())
+}
+
+/// On standard error, where it does not mix with what a script reads.
+fn tell_of_key(installation: &Installation) {
+    if let Some(path) = &installation.fresh_key_file {
+        let words =
+            format!("The master key is in {}. Keep a copy elsewhere: nothing else opens the data.", path.display());
+        let _ = writeln!(std::io::stderr(), "{words}"); // nobody may be there to read it
+    }
 }
 
 /// Runs work on the service of an installation, and closes that.

@@ -146,7 +146,10 @@ mod tests {
     #[test]
     fn a_mistake_is_told_with_its_place_and_repeats_no_value() {
         let unknown = mistake("listen = \"x\"\nlissten = \"hush\"\n");
-        assert!(unknown.starts_with("otp.toml, line 2, column 1: unknown key `lissten`; the keys are listen, "), "{unknown}");
+        assert!(
+            unknown.starts_with("otp.toml, line 2, column 1: unknown key `lissten`; the keys are listen, "),
+            "{unknown}"
+        );
         for (text, place) in [
             ("\nadmin_token = true", "line 2, column 15"),
             ("admin_token = 1.5", "line 1, column 15"),

@@ -94,6 +94,7 @@ fn flag(setting: Setting) -> Arg {
         .help(setting.help())
         .help_heading("Settings, also read from OTP_… variables and otp.toml")
         .global(true)
+        .hide_short_help(true)
 }
 
 impl FromArgMatches for Flags {

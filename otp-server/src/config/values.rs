@@ -36,7 +36,10 @@ impl Database {
             Some(("postgres" | "postgresql", _)) => {
                 Err("PostgreSQL is not supported by this build; use `sqlite:PATH` or `memory:`".to_owned())
             }
-            _ => Err("it must begin with `sqlite:` or be `memory:`; write `sqlite:PATH`, as in `sqlite:./otp.db`".to_owned()),
+            _ => {
+                Err("it must begin with `sqlite:` or be `memory:`; write `sqlite:PATH`, as in `sqlite:./otp.db`"
+                    .to_owned())
+            }
         }
     }
 }
@@ -70,15 +73,17 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn master_key(text: &str) -> Result<KeyRing, String> {
-    let ring: KeyRing = text.parse().map_err(|error| {
-        format!("{error}; write `1:KEY`, where KEY is what `openssl rand -base64 32` prints")
-    })?;
+    let ring: KeyRing = text
+        .parse()
+        .map_err(|error| format!("{error}; write `1:KEY`, where KEY is what `openssl rand -base64 32` prints"))?;
     let is_text = |entry: &str| {
         let key = entry.split_once(':').and_then(|(_, key)| STANDARD.decode(key.trim()).ok());
         key.is_some_and(|key| key.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' '))
     };
     if text.split(',').any(is_text) {
-        return Err("a key of the ring is readable text, not random; make one with `openssl rand -base64 32`".to_owned());
+        return Err(
+            "a key of the ring is readable text, not random; make one with `openssl rand -base64 32`".to_owned()
+        );
     }
     Ok(ring)
 }
@@ -194,7 +199,9 @@ impl LogFilter {
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             match entry.split_once('=') {
                 Some((module, word)) if is_module(module) => filter.modules.push((module.to_owned(), level(word)?)),
-                Some((module, _)) => return Err(format!("{module:?} is no module; write `warn,otp_server::http=debug`")),
+                Some((module, _)) => {
+                    return Err(format!("{module:?} is no module; write `warn,otp_server::http=debug`"));
+                }
                 None => filter.level = level(entry)?,
             }
         }
@@ -214,6 +221,8 @@ fn level(word: &str) -> Result<LevelFilter, String> {
         "info" => Ok(LevelFilter::INFO),
         "debug" => Ok(LevelFilter::DEBUG),
         "trace" => Ok(LevelFilter::TRACE),
-        _ => Err(format!("{word:?} is no level; use off, error, warn, info, debug or trace, as in `warn,otp_server=debug`")),
+        _ => Err(format!(
+            "{word:?} is no level; use off, error, warn, info, debug or trace, as in `warn,otp_server=debug`"
+        )),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,7 +15,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::App;
 use super::path::Named;
-use super::problem::Problem;
+use super::problem::{Problem, no_route};
 
 /// Names the credentials.
 pub struct Credentials;
@@ -127,6 +127,9 @@ pub fn pages<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> {
 
 /// The page runs its own scripts and talks to this server, and to nothing else.
 async fn page_policy(mut response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        return no_route().await.into_response();
+    }
     let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                   connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));

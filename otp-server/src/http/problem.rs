@@ -118,7 +118,8 @@ fn status_of(error: &Error) -> StatusCode {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = status_of(&error);
-        let mut problem = Self::new(status, error.code(), detail_of(status, &error));
+        let code = if status == StatusCode::INTERNAL_SERVER_ERROR { "internal_error" } else { error.code() };
+        let mut problem = Self::new(status, code, detail_of(status, &error));
         problem.retry_after = error.retry_after();
         match error {
             Error::Invalid(invalid) => {

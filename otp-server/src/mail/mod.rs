@@ -55,7 +55,9 @@ pub enum MailSetupError {
         path: PathBuf,
     },
     /// There is nothing to check the server's certificate against.
-    #[error("TLS to the mail server cannot be set up: {0}; install ca-certificates, or name a certificate with `ca=FILE`")]
+    #[error(
+        "TLS to the mail server cannot be set up: {0}; install ca-certificates, or name a certificate with `ca=FILE`"
+    )]
     Tls(lettre::transport::smtp::Error),
     /// The folder of `file:` cannot be written to.
     #[error("mails cannot be written to {path}: {source}")]

@@ -81,7 +81,9 @@ pub enum InvalidMailUrl {
     #[error("it names no host; write `smtp://host`")]
     Host,
     /// Something follows the host that is no option.
-    #[error("only `?tls=` and `&ca=` may follow host and port; in user and password write / as %2F, ? as %3F, # as %23")]
+    #[error(
+        "only `?tls=` and `&ca=` may follow host and port; in user and password write / as %2F, ? as %3F, # as %23"
+    )]
     AfterHost,
     /// A part does not decode to text.
     #[error("its {0} is not percent-encoded UTF-8; write a single % as %25")]

@@ -3,8 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
 use otp_core::store::MemoryStore;
-use otp_core::subject::EmailAddress;
-use otp_core::{KeyRing, Mode, NewTenant, OtpRequest, SystemRandom};
+use otp_core::{Address, KeyRing, Mode, NewTenant, OtpRequest, SystemRandom};
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -60,8 +59,8 @@ async fn start() -> Setup {
 
 impl Setup {
     async fn request(&self, address: &str) {
-        let address: EmailAddress = address.parse().unwrap();
-        self.service.request_otp(&self.caller, OtpRequest::to(address.into())).await.unwrap();
+        let address = Address::Email(address.parse().unwrap());
+        self.service.request_otp(&self.caller, OtpRequest::to(address)).await.unwrap();
     }
 }
 

@@ -104,7 +104,8 @@ async fn unknown_fields_are_refused_in_configuration_and_ignored_elsewhere() {
 #[tokio::test]
 async fn bodies_over_64_kib_are_refused_whether_or_not_they_say_their_length() {
     let (world, customer) = stage().await;
-    let padded = |length: usize| format!("{:<length$}", r#"{"email":"a@example.org"}"#);
+    let body = r#"{"email":"a@example.org"}"#;
+    let padded = |length: usize| body.to_owned() + &" ".repeat(length - body.len());
     world.send(request_otp(&customer, padded(64 * 1024))).await.ok();
     world.send(request_otp(&customer, padded(64 * 1024 + 1))).await.problem(413, "body_too_large");
     let parts = (0..65).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024]));

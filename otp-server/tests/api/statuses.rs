@@ -3,7 +3,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::call::{Call, Reply, delete, get, post, put};
 use crate::document::documented;
@@ -81,15 +81,7 @@ impl Stage {
         let id = if template.starts_with("/auth") { &self.user.session } else { &self.customer.id };
         let names = [("{id}", id), ("{keyId}", &self.spare_key), ("{customerId}", &self.customer.id)];
         let path = names.into_iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
-        let body = match operation {
-            "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
-            "POST /auth/verify-otp" => self.asked.body(),
-            "POST /auth/refresh" => json!({"refreshToken": self.user.refresh}),
-            "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
-            "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
-            "PUT /admin/customers/{id}/status" => json!({"status": "suspended"}),
-            _ => json!({}),
-        };
+        let body = self.body(operation);
         let call = match method {
             "GET" => get(path),
             "DELETE" => delete(path),
@@ -102,6 +94,18 @@ impl Stage {
             _ if template.starts_with("/auth") => call.bearer(&self.user.token),
             _ if template.starts_with("/admin") => call.bearer(ADMIN),
             _ => call,
+        }
+    }
+
+    fn body(&self, operation: &str) -> Value {
+        match operation {
+            "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
+            "POST /auth/verify-otp" => self.asked.body(),
+            "POST /auth/refresh" => json!({"refreshToken": self.user.refresh}),
+            "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
+            "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
+            "PUT /admin/customers/{id}/status" => json!({"status": "suspended"}),
+            _ => json!({}),
         }
     }
 
@@ -127,7 +131,8 @@ impl Stage {
             415 => self.send(request().header("content-type", "text/plain")).await,
             422 => {
                 self.send(request().once("k")).await.ok();
-                self.send(request().raw(r#"{"email": "other", "name": "other"}"#).once("k")).await
+                // The same to whoever reads it, and other bytes.
+                self.send(request().raw(format!(" {}", self.body(operation))).once("k")).await
             }
             429 => self.too_many(operation).await,
             500 => self.broken(operation, Fault::Corrupt).await,

@@ -7,6 +7,10 @@ fn name_of_customers(place: &Place) -> Vec<String> {
     list["customers"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
 }
 
+fn kept_in(said: &str) -> &str {
+    word(said, "./otp-data/otp.db.replaced-").trim_end_matches('.')
+}
+
 #[test]
 fn a_backup_of_a_running_server_is_restored() {
     let place = Place::new();
@@ -28,9 +32,8 @@ fn a_backup_of_a_running_server_is_restored() {
 
     let said = place.done(&["restore", "copy.db", "--force"]);
     assert_eq!(name_of_customers(&place), ["Acme", "Demo"]);
-    let kept = word(&said, "./otp-data/otp.db.replaced-").trim_end_matches('.');
     assert_eq!(mode(place.path("otp-data/otp.db")), 0o600);
-    fs::rename(place.path(kept), place.path("otp-data/otp.db")).unwrap();
+    fs::rename(place.path(kept_in(&said)), place.path("otp-data/otp.db")).unwrap();
     assert_eq!(name_of_customers(&place), ["Late", "Acme", "Demo"], "what was there is kept whole");
 }
 
@@ -60,7 +63,9 @@ fn what_is_no_backup_changes_nothing() {
     damaged[middle..].fill(0x5a);
     fs::write(place.path("damaged.db"), damaged).unwrap();
     let before = fs::read(place.path("otp-data/otp.db")).unwrap();
-    for (file, why) in [("text", "no backup to restore"), ("damaged.db", "no backup to restore"), ("missing", "correct the path")] {
+    for (file, why) in
+        [("text", "no backup to restore"), ("damaged.db", "no backup to restore"), ("missing", "correct the path")]
+    {
         let finished = place.run(&["restore", file, "--force"]);
         assert_eq!(finished.status, 1, "{finished:?}");
         assert!(finished.stderr.contains(why), "{finished:?}");
@@ -70,6 +75,34 @@ fn what_is_no_backup_changes_nothing() {
     assert!(finished.mistake().starts_with("OTP_MASTER_KEY: "), "{finished:?}");
     assert!(before == fs::read(place.path("otp-data/otp.db")).unwrap());
     assert_eq!(place.entries("otp-data"), ["master.key", "otp.db", "otp.db.lock"]);
+}
+
+#[test]
+fn what_a_crash_left_is_kept_and_does_not_reach_the_restored_database() {
+    let place = Place::new();
+    let server = place.start();
+    place.done(&["backup", "copy.db"]);
+    place.done(&["customer", "create", "Late", "--email", "ops@late.com"]);
+    server.crash();
+    assert!(place.path("otp-data/otp.db-wal").exists());
+    let said = place.done(&["restore", "copy.db", "--force"]);
+    assert_eq!(name_of_customers(&place), ["Demo"]);
+    fs::rename(place.path(kept_in(&said)), place.path("otp-data/otp.db")).unwrap();
+    assert_eq!(name_of_customers(&place), ["Late", "Demo"]);
+}
+
+#[test]
+fn a_damaged_database_is_replaced_without_its_log() {
+    let place = Place::new();
+    let server = place.start();
+    place.done(&["backup", "copy.db"]);
+    place.done(&["customer", "create", "Late", "--email", "ops@late.com"]);
+    server.crash();
+    place.write("otp-data/otp.db", &"This was a database. ".repeat(500));
+    assert!(place.run(&[]).mistake().contains("otp-server restore FILE"));
+    let said = place.done(&["restore", "copy.db", "--force"]);
+    assert_eq!(name_of_customers(&place), ["Demo"]);
+    assert!(place.path(&format!("{}-wal", kept_in(&said))).exists(), "the log stays with the file it belongs to");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The binary as its operator meets it: what it says, what it leaves on the disk, and the status it ends with.
 
+mod backups;
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)] // clippy sees only the functions marked #[test] as tests
+
 mod bad_configuration;
 mod bad_places;
-mod backups;
 mod commands;
 mod first_start;
 mod master_key;

@@ -150,6 +150,12 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
+    /// Ends it as a crash would.
+    pub fn crash(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end.
     pub fn ended(mut self) -> Finished {
         self.lines.read_to_string(&mut self.said).unwrap();
@@ -177,7 +183,9 @@ impl Server {
     fn call(&self, line: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = self.connect().unwrap();
         let (host, length) = (&self.address, body.len());
-        let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+        );
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         answer(stream)
     }
@@ -212,7 +220,6 @@ pub fn word<'a>(text: &'a str, prefix: &str) -> &'a str {
     text.split(is_end).find(|word| word.starts_with(prefix)).unwrap_or_else(|| panic!("no {prefix}… in {text}"))
 }
 
-#[cfg(unix)]
 pub fn mode(path: impl AsRef<Path>) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).unwrap().permissions().mode() & 0o777

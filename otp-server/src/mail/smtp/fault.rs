@@ -21,7 +21,10 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) enum Cause {
     /// The server said no: its status code, and the enhanced one if it sent that.
-    Refused { status: u16, enhanced: Option<String> },
+    Refused {
+        status: u16,
+        enhanced: Option<String>,
+    },
     Tls(rustls::Error),
     Io(io::Error),
     /// No answer in time.

@@ -141,11 +141,7 @@ fn tls(server: &SmtpUrl) -> Result<TlsParameters, MailSetupError> {
     tls.build().map_err(MailSetupError::Tls)
 }
 
-async fn within<T>(
-    patience: Duration,
-    step: Step,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Fault> {
+async fn within<T>(patience: Duration, step: Step, work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
     match timeout(patience, work).await {
         Ok(done) => done.map_err(|error| Fault::of(step, error)),
         Err(_) => Err(Fault { step, cause: Cause::Silent }),

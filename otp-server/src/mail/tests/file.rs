@@ -25,7 +25,7 @@ async fn a_mail_is_one_private_file_also_when_it_is_sent_again() {
     let first = fs::read_to_string(folder.join(&name)).unwrap();
     mailer.send(&mail).await.unwrap();
 
-    assert_eq!(names(&folder), [name.clone()], "no second file, no half one");
+    assert_eq!(names(&folder), [name.as_str()], "no second file, no half one");
     assert_eq!(fs::read_to_string(folder.join(&name)).unwrap(), first);
     assert_eq!(fs::metadata(folder.join(&name)).unwrap().permissions().mode() & 0o777, 0o600);
     for line in [

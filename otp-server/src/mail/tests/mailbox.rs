@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{CODE, clock, from, in_time, message, sms};
-use crate::mail::{Mailbox, MailUrl, mailer, routes};
+use crate::mail::{MailUrl, Mailbox, mailer, routes};
 
 const SCRIPT: &str = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'";
 
@@ -75,7 +75,10 @@ async fn other_channels_are_kept_too_and_a_repeat_once() {
     mailbox.send(&sms(1)).await.unwrap();
     let mails = list(&router).await;
     assert_eq!(mails.len(), 2);
-    assert_eq!((&mails[0]["channel"], &mails[0]["from"], &mails[0]["hasHtml"]), (&json!("sms"), &json!("Acme"), &json!(false)));
+    assert_eq!(
+        (&mails[0]["channel"], &mails[0]["from"], &mails[0]["hasHtml"]),
+        (&json!("sms"), &json!("Acme"), &json!(false))
+    );
     assert_eq!(mails[1]["from"], "OTP Auth <noreply@mail.example>");
 }
 
@@ -111,7 +114,10 @@ async fn a_script_in_a_mail_stays_text_or_in_a_sandbox() {
     }
 
     let (_, headers, _) = answer(&router, request(Method::GET, "/dev/mailbox/messages")).await;
-    assert_eq!((&headers["x-content-type-options"], &headers["cache-control"]), (&"nosniff".parse().unwrap(), &"no-store".parse().unwrap()));
+    assert_eq!(
+        (&headers["x-content-type-options"], &headers["cache-control"]),
+        (&"nosniff".parse().unwrap(), &"no-store".parse().unwrap())
+    );
     let listed = &list(&router).await[0];
     for field in ["to", "subject", "text", "code"] {
         assert_eq!(listed[field], SCRIPT);
@@ -145,13 +151,35 @@ async fn only_loopback_hosts_are_answered() {
         answer(&router, request.body(Body::empty()).unwrap())
     };
     for path in ["/dev/mailbox", "/dev/mailbox/messages"] {
-        for host in ["localhost", "LocalHost:8080", "otp.localhost:80", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "[::1]", "[::ffff:127.0.0.1]"] {
+        for host in [
+            "localhost",
+            "LocalHost:8080",
+            "otp.localhost:80",
+            "127.0.0.1:8080",
+            "127.9.9.9",
+            "[::1]:8080",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+        ] {
             assert_eq!(ask(path, String::new(), &[host]).await.0, StatusCode::OK, "{host}");
             assert_eq!(ask(path, format!("http://{host}"), &[]).await.0, StatusCode::OK, "HTTP/2 {host}");
         }
         for host in [
-            "example.org", "example.org:8080", "localhost.example.org", "127.0.0.1.example.org", "examplelocalhost", "192.168.1.5:8080",
-            "0.0.0.0", "[::]", "[2001:db8::1]:80", "localhost:80.example.org", "localhost@example.org", "", ":8080", "[", "localhost:8080:80",
+            "example.org",
+            "example.org:8080",
+            "localhost.example.org",
+            "127.0.0.1.example.org",
+            "examplelocalhost",
+            "192.168.1.5:8080",
+            "0.0.0.0",
+            "[::]",
+            "[2001:db8::1]:80",
+            "localhost:80.example.org",
+            "localhost@example.org",
+            "",
+            ":8080",
+            "[",
+            "localhost:8080:80",
         ] {
             let (status, headers, body) = ask(path, String::new(), &[host]).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{host}");
@@ -191,7 +219,10 @@ impl Events {
 async fn whoever_watches_sees_mails_arrive_and_go() {
     let (mailbox, router) = mailbox();
     let (mut one, mut other) = (Events::open(&router).await, Events::open(&router).await);
-    mailbox.send(&Outgoing { text: "line\n\nevent: emptied\r\n".into(), ..message(1, "ann@example.org") }).await.unwrap();
+    mailbox
+        .send(&Outgoing { text: "line\n\nevent: emptied\r\n".into(), ..message(1, "ann@example.org") })
+        .await
+        .unwrap();
     let event = one.next().await.unwrap();
     let data = event.strip_prefix("event: mail\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
     assert_eq!(serde_json::from_str::<Value>(data).unwrap(), list(&router).await[0]);

@@ -184,9 +184,15 @@ async fn a_server_without_the_encryption_asked_for_is_not_used() {
     assert_eq!(refused, Err(temporary(reason)));
 }
 
+/// Puts a text into a field of a message.
+type Set = fn(&mut Outgoing, String);
+
 /// What someone might write into a field to get a header of their own.
 fn injections() -> Vec<String> {
-    let breaks = ["\r\n", "\n", "\r", "\r\n\r\n", "\0", "\u{b}", "\u{c}", "\u{1c}", "\u{85}", "\u{2028}", "\u{2029}", "%0d%0a", "\\r\\n"];
+    let breaks = [
+        "\r\n", "\n", "\r", "\r\n\r\n", "\0", "\u{b}", "\u{c}", "\u{1c}", "\u{85}", "\u{2028}", "\u{2029}", "%0d%0a",
+        "\\r\\n",
+    ];
     let tails = ["X-Evil: 1", "Bcc: eve@example.net", " folded: 1", "Subject: other"];
     let mut all: Vec<_> = breaks.iter().flat_map(|cut| tails.map(|tail| format!("Hello{cut}{tail}"))).collect();
     for text in [
@@ -195,7 +201,18 @@ fn injections() -> Vec<String> {
         "Eve\" <eve@example.net>, \"",
         "Eve <eve@example.net>",
         "eve@example.net, ann",
-        "\"", "\\", "\\\"", "<", ">", ",", ":", ";", "(comment)", "é\r", "=?", "?=",
+        "\"",
+        "\\",
+        "\\\"",
+        "<",
+        ">",
+        ",",
+        ":",
+        ";",
+        "(comment)",
+        "é\r",
+        "=?",
+        "?=",
     ] {
         all.push(text.to_owned());
     }
@@ -214,7 +231,7 @@ async fn no_field_of_a_message_can_add_a_header_or_a_recipient() {
     let clean = peer.next().await.header_names();
 
     for text in injections() {
-        let fields: [(&str, fn(&mut Outgoing, String)); 5] = [
+        let fields: [(&str, Set); 5] = [
             ("subject", |mail, text| mail.subject = text),
             ("from_name", |mail, text| mail.from_name = Some(text)),
             ("to", |mail, text| mail.to = text),
@@ -255,7 +272,10 @@ async fn line_breaks_and_phones_are_refused_before_anything_is_connected() {
             Outgoing { from_name: Some("Acme\0".into()), ..message(1, "ann@example.org") },
             "the sender's name has a line break or another control character",
         ),
-        (message(1, "ann@example.org\r\nBcc: eve@example.net"), "the recipient's address is none that mail can be sent to"),
+        (
+            message(1, "ann@example.org\r\nBcc: eve@example.net"),
+            "the recipient's address is none that mail can be sent to",
+        ),
     ] {
         assert_eq!(mailer.send(&mail).await, Err(permanent(reason)));
     }

@@ -45,7 +45,8 @@ fn encryption_and_port_follow_from_each_other_and_the_host() {
 
 #[test]
 fn login_and_certificate_are_percent_decoded() {
-    let server = smtp("smtp://user%40mail.example:p%3A%2F%23%25+%C3%A9@mail.example?tls=required&ca=/etc/my%20ca/c++.pem");
+    let server =
+        smtp("smtp://user%40mail.example:p%3A%2F%23%25+%C3%A9@mail.example?tls=required&ca=/etc/my%20ca/c++.pem");
     let login = server.login.unwrap();
     assert_eq!((login.user.as_str(), login.password.expose()), ("user@mail.example", "p:/#%+é"));
     assert_eq!(server.ca.as_deref(), Some(Path::new("/etc/my ca/c++.pem")));
@@ -69,7 +70,9 @@ fn mailbox_and_files_are_named_in_short() {
 fn a_mistake_is_named_with_its_remedy_and_without_the_password() {
     use InvalidMailUrl::*;
     let form = |text: &str| parse(text).is_err_and(|error| matches!(error, Form(_)));
-    for text in ["smtp://user:hush/hush@mail.example", "smtp://mail.example:99999", "smtp://mail example", "smtp://[::1"] {
+    for text in
+        ["smtp://user:hush/hush@mail.example", "smtp://mail.example:99999", "smtp://mail example", "smtp://[::1"]
+    {
         assert!(form(text), "{text}: {:?}", parse(text));
     }
     for (text, error) in [

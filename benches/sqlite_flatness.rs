@@ -1,11 +1,14 @@
-//! Whether a call costs the same whatever else is in the file: signing in users of a million, and of ten thousand tenants.
+//! Whether a call costs the same whatever else is in the file: users of a million sign in, and users of ten thousand
+//! tenants. Both beside the same calls on a file that holds only these users, of one tenant.
+//!
+//! `cargo bench --profile fast -p otp-benches --bench sqlite_flatness`, with `OTP_BENCH_QUICK=1` on a smaller scale
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use otp_benches::child::own_cpu;
-use otp_benches::raw;
+use otp_benches::race::{is_quick, race};
 use otp_benches::row::{Row, per_second, percent, rate};
 use otp_benches::world::{Codes, address};
 use otp_core::message::Channel;
@@ -22,13 +25,13 @@ use tokio::runtime::Runtime;
 
 const CALLERS: usize = 64;
 
-/// Measures and prints both.
-pub fn measure(runtime: &Runtime, quick: bool) {
-    let (calls, users, tenants) = if quick { (2_000, 20_000, 500) } else { (20_000, 1_000_000, 10_000) };
-    let few = run(runtime, &Given { calls, users: calls, tenants: 1 });
-    let many = run(runtime, &Given { calls, users, tenants: 1 });
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let (calls, users, tenants) = if is_quick() { (2_000, 20_000, 500) } else { (20_000, 1_000_000, 10_000) };
+    let few = run(&runtime, &Given { calls, users: calls, tenants: 1 });
+    let many = run(&runtime, &Given { calls, users, tenants: 1 });
     print(&format!("{users} users"), &format!("{calls} users"), &many, &few);
-    let many = run(runtime, &Given { calls, users: calls, tenants });
+    let many = run(&runtime, &Given { calls, users: calls, tenants });
     print(&format!("{tenants} tenants"), "1 tenant", &many, &few);
 }
 
@@ -51,7 +54,7 @@ fn print(many: &str, few: &str, measured: &Cost, base: &Cost) {
         let per_call = |cpu: Duration, calls: usize| cpu / calls as u32;
         let rates = [per_second(measured.calls, took), per_second(base.calls, base_took)];
         let cpu_ratio = percent(cpu.as_secs_f64(), base_cpu.as_secs_f64());
-        Row::new(format!("sqlite_store/{name}, {many}"), rate(measured.calls, took))
+        Row::new(format!("sqlite_flatness/{name}, {many}"), rate(measured.calls, took))
             .against(format!("{few} {}", rate(base.calls, base_took)), format!("{}, CPU {cpu_ratio}", percent(rates[0], rates[1])))
             .cpu(per_call(cpu, measured.calls))
             .print();
@@ -81,7 +84,7 @@ fn run(runtime: &Runtime, given: &Given) -> Cost {
     let request = timed(|| {
         let (service, customers, asked) = (service.clone(), Arc::clone(&customers), Arc::clone(&asked));
         let chosen = Arc::clone(&chosen);
-        super::race(runtime, CALLERS, given.calls, move |call| {
+        race(runtime, CALLERS, given.calls, move |call| {
             let (service, customers, asked) = (service.clone(), Arc::clone(&customers), Arc::clone(&asked));
             let user = chosen[call];
             async move {
@@ -93,7 +96,7 @@ fn run(runtime: &Runtime, given: &Given) -> Cost {
     });
     let asked = Arc::new(std::mem::take(&mut *asked.lock().expect("no panic")));
     let verify = timed(|| {
-        super::race(runtime, CALLERS, given.calls, move |call| {
+        race(runtime, CALLERS, given.calls, move |call| {
             let (service, customers) = (service.clone(), Arc::clone(&customers));
             let (user, challenge) = (chosen[call], asked[call].expect("an id"));
             async move { customers[user % customers.len()].verify(&service, address("user", user), challenge).await }
