@@ -12,15 +12,16 @@ mod welcome;
 
 use std::sync::Arc;
 
+use axum::Router;
 use ipnet::IpNet;
-use otp_core::{NewTenant, Secret, Service, SystemClock};
+use otp_core::{Error, NewTenant, Secret, Service, SystemClock};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::config::{Config, Mistake, Setting};
 use crate::http::{self, App, AppOptions};
 use crate::listen::Limits;
-use crate::mail;
+use crate::mail::{self, Mailbox};
 use crate::worker::Workers;
 
 pub(crate) use database::{Database, open_file};
@@ -60,13 +61,10 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let admin_token = AdminToken::of(config, &installation.database)?;
 
     let wake = Arc::new(Notify::new());
+    let issuer = config.public_url.clone().unwrap_or_else(|| sockets.url());
     let queued = Arc::clone(&wake);
-    let service = installation
-        .service(config, &config.public_url.clone().unwrap_or_else(|| sockets.url()))
-        .mailer(mail.mailer())
-        .clock(clock)
-        .on_queued(move || queued.notify_one())
-        .build();
+    let service = installation.service(config, &issuer).mailer(mail.mailer()).clock(clock);
+    let service = service.on_queued(move || queued.notify_one()).build();
     let demo_key = demo_key(&service).await?;
 
     let app = App::new(AppOptions {
@@ -75,10 +73,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         trusted_proxies: config.trusted_proxies.clone(),
     });
     let mailbox = mail.mailbox().filter(|_| sockets.is_local());
-    let mut routes = http::routes(Arc::clone(&app));
-    if let Some(mailbox) = mailbox {
-        routes = routes.merge(mail::routes(Arc::clone(mailbox)));
-    }
+    let routes = routes(&app, mailbox);
     advise(config, &sockets, mail.mailbox().is_some());
     Welcome {
         config,
@@ -93,28 +88,49 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     .print();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), url = sockets.url(), mail = %config.mail_url, "started");
 
-    let workers = Workers::start(service.clone(), wake, Arc::clone(&app));
+    let running = Running {
+        sockets,
+        routes,
+        operator_routes: http::operator_routes(Arc::clone(&app)),
+        limits: limits(config),
+        workers: Workers::start(service.clone(), wake, Arc::clone(&app)),
+    };
     let closing = || {
         app.drain();
-        if let Some(mailbox) = mailbox {
-            mailbox.close();
-        }
+        mailbox.inspect(|mailbox| mailbox.close());
     };
-    let operator_routes = http::operator_routes(Arc::clone(&app));
-    let running = Running { sockets, routes, operator_routes, limits: limits(config), workers };
     running.until_told(signals, closing).await;
+    drop(app);
+    close(service, installation).await;
+    Ok(())
+}
+
+fn routes(app: &Arc<App>, mailbox: Option<&Arc<Mailbox>>) -> Router {
+    let routes = http::routes(Arc::clone(app));
+    match mailbox {
+        Some(mailbox) => routes.merge(mail::routes(Arc::clone(mailbox))),
+        None => routes,
+    }
+}
+
+/// Writes down what is only in memory.
+async fn close(service: Service, installation: Installation) {
     if let Err(error) = service.flush_key_uses().await {
         tracing::warn!(code = error.code(), %error, "the last use of some keys was not written down");
     }
-    drop((app, service));
+    drop(service);
     installation.close();
     tracing::info!("stopped");
-    Ok(())
 }
 
 /// The first start makes a customer to try the server with; gives its key.
 async fn demo_key(service: &Service) -> Result<Option<Secret>, Mistake> {
-    let broken = |error| Mistake::of(Setting::DatabaseUrl, format_args!("the database does not work: {error}"));
+    let broken = |error| match error {
+        Error::Store(error) => database::broken(&error),
+        error => {
+            Mistake::of(Setting::DatabaseUrl, format_args!("its customers cannot be read: {error}; restore a backup"))
+        }
+    };
     let any = service.tenants(None, None, 1).await.map_err(broken)?;
     if !any.items.is_empty() {
         return Ok(None);

@@ -18,7 +18,7 @@ const READER_CACHE: i64 = 2_048;
 
 /// Pages of the log after which a commit copies them into the file: 16 MiB, so that a page that many commits change is
 /// copied once.
-const CHECKPOINT_AFTER: i64 = 1_024;
+const CHECKPOINT_AFTER: i64 = 4_096;
 
 /// The log's file is cut to this length when a burst is over: 64 MiB.
 const LOG_KEPT: i64 = 64 << 20;

@@ -49,15 +49,17 @@ pub(crate) fn version(connection: &Connection) -> Result<i64, OpenError> {
 
 /// Brings a file to the newest schema, in one transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    if version(connection)? == MIGRATIONS.len() as i64 {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
     let found = version(&transaction)?;
     for migration in &MIGRATIONS[usize::try_from(found).unwrap_or_default()..] {
         transaction.execute_batch(migration)?;
     }
-    if found < MIGRATIONS.len() as i64 {
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
-    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
     Ok(transaction.commit()?)
 }
 

@@ -93,7 +93,7 @@ fn serve(connection: &Connection, texts: &Texts, queue: &Receiver<Order>) {
     }
     drop(transaction);
     // A reader may be in the way; the log is then read again at the next start.
-    let _ = connection.pragma_query_value(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
 }
 
 /// The batch that begins with `first`, and whether it is the last.

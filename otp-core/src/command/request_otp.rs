@@ -101,14 +101,14 @@ impl Command for RequestOtp {
         let hidden = !self.create_user && seen.one::<User>().is_none();
         let repeated = seen.all::<Challenge>().find(|challenge| self.repeats(challenge));
         let challenge = match repeated {
-            // A decoy becomes real without a new id: the answers to two requests must not tell that there was no user.
-            Some(live) => Challenge { sends: live.sends + 1, sent_at: self.now, decoy: live.decoy && hidden, ..live.clone() },
+            Some(live) => self.repeat(live, hidden),
             None => self.begin(hidden),
         };
         recipient.sends.push(self.now);
         let message = self.message_for(&challenge).filter(|_| !hidden);
 
-        let mut changes = Changes { adds: self.adds(seen), deletes: self.outlived(seen, &challenge), ..Changes::none() };
+        let (adds, deletes) = (self.adds(seen), self.outlived(seen, &challenge));
+        let mut changes = Changes { adds, deletes, ..Changes::none() };
         changes.put(self.event(&challenge, repeated.is_some()));
         if let Some(message) = &message {
             changes.put(message.clone());
@@ -225,12 +225,18 @@ impl RequestOtp {
 
     /// Challenges that need not be remembered any more.
     fn outlived(&self, seen: &Snapshot, current: &Challenge) -> Vec<Key> {
-        let mut others: Vec<&Challenge> = seen.all().filter(|challenge: &&Challenge| challenge.id != current.id).collect();
+        let mut others: Vec<&Challenge> = seen.all().collect();
+        others.retain(|challenge| challenge.id != current.id);
         others.sort_by_key(|challenge| Reverse(challenge.sent_at));
         let is_outlived = |(place, challenge): &(usize, &Challenge)| {
             *place + 1 >= KEPT || Stored::expires_at(*challenge).is_some_and(|end| end <= self.now)
         };
         others.into_iter().enumerate().filter(is_outlived).map(|(_, challenge)| challenge.key()).collect()
+    }
+
+    /// A decoy becomes real under the same id: two answers must not tell that there was no user.
+    fn repeat(&self, live: &Challenge, decoy: bool) -> Challenge {
+        Challenge { sends: live.sends + 1, sent_at: self.now, decoy: live.decoy && decoy, ..live.clone() }
     }
 
     fn begin(&self, decoy: bool) -> Challenge {

@@ -115,7 +115,8 @@ impl Service {
 
     pub(crate) async fn tenant_context(&self, tenant: TenantId) -> Result<Option<Arc<TenantContext>>, Error> {
         let epoch = self.epoch().await?;
-        let is_good = |cached: &Cached<TenantContext>| cached.epoch == epoch && self.now() < cached.value.good_until;
+        let now = self.now();
+        let is_good = |cached: &Cached<TenantContext>| cached.epoch == epoch && now < cached.value.good_until;
         if let Some(cached) = self.inner.caches.tenants.get(&tenant).filter(is_good) {
             return Ok(Some(cached.value));
         }

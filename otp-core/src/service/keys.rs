@@ -171,7 +171,8 @@ impl Service {
     async fn views(&self, keys: Vec<ApiKey>) -> Result<Vec<KeyView>, Error> {
         let noted = |key: &ApiKey| Read::Record(Key::new::<KeyUse>(key.tenant, key.id.as_bytes()));
         let seen = self.inner.store.read(keys.iter().map(noted).collect()).await?;
-        let noted: HashMap<KeyId, Timestamp> = seen.all::<KeyUse>().map(|noted| (noted.key, noted.last_used_at)).collect();
+        let used = |noted: &KeyUse| (noted.key, noted.last_used_at);
+        let noted: HashMap<KeyId, Timestamp> = seen.all().map(used).collect();
         let recent = lock(&self.inner.uses);
         let view = |key: ApiKey| {
             let last_used_at = recent.get(&(key.tenant, key.id)).or(noted.get(&key.id)).copied();

@@ -261,8 +261,12 @@ impl Service {
         wanted: Wanted,
     ) -> Result<Answer<Verified>, Error> {
         let keys = &caller.context.keys;
-        let slot_name: &[u8] = &[caller.space.mode.byte(), b'v'];
-        let slot = self.reply_slot(verification.idempotency, caller.space.tenant, slot_name, keys);
+        let act = match wanted {
+            Wanted::Session => b'v',
+            Wanted::Proof => b'p',
+        };
+        let slot_name = [caller.space.mode.byte(), act];
+        let slot = self.reply_slot(verification.idempotency, caller.space.tenant, &slot_name, keys);
         let command = self.verify_command(caller, context.clone(), verification, wanted).await?;
         self.run(Once { command, slot }).await?
     }

@@ -42,9 +42,16 @@ impl Database {
     }
 }
 
-fn broken(error: &StoreError) -> Mistake {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Mistake::of(Setting::DatabaseUrl, format_args!("{error}{cause}; look at the disk, then try again"))
+/// The database does not do what a start needs.
+pub(super) fn broken(error: &StoreError) -> Mistake {
+    let words = match error {
+        StoreError::Busy => "it is locked by another process; end that process, then try again".to_owned(),
+        error => {
+            let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+            format!("{error}{cause}; see whether the disk has room and this user may write the file, then try again")
+        }
+    };
+    Mistake::of(Setting::DatabaseUrl, words)
 }
 
 /// Opens a database file, and makes it if there is none.

@@ -161,14 +161,13 @@ impl WrittenWith {
         Err(Mistake::of(Setting::MasterKey, format_args!("{words}: nothing else opens the data")))
     }
 
-    /// Notes the key that is written with from now on.
+    /// Notes the key that is written with from now on. Where it is noted already this is a write too, of nothing: a file
+    /// that cannot be written is found here, and not by the first request.
     fn note(&self, ring: &KeyRing, database: &Database) -> Result<(), Mistake> {
         let newest = ring.fingerprint();
-        if self.0.contains(&newest) {
-            return Ok(());
-        }
+        let first = self.0.iter().position(|mark| *mark == newest).unwrap_or(self.0.len());
         // Another process may note a key of its own at the same time.
-        for number in self.0.len().. {
+        for number in first.. {
             if database.note_once(&note_name(number), &newest.0)? == newest.0 {
                 break;
             }

@@ -103,7 +103,7 @@ pub struct OtpSent {
 
 /// Sends a code, or the same code again while it lives.
 #[utoipa::path(
-    post, path = "/auth/request-otp", tag = "Sign-in", request_body = RequestOtpBody,
+    post, path = "/auth/request-otp", operation_id = "requestOtp", tag = "Sign-in", request_body = RequestOtpBody,
     security(("apiKey" = []), ("apiKeyHeader" = [])),
     responses(
         (status = 200, description = "The code is on its way.", body = OtpSent),
@@ -292,7 +292,7 @@ pub enum Verified {
 
 /// Accepts a right code, once ever, and signs the user in.
 #[utoipa::path(
-    post, path = "/auth/verify-otp", tag = "Sign-in", request_body = VerifyOtpBody,
+    post, path = "/auth/verify-otp", operation_id = "verifyOtp", tag = "Sign-in", request_body = VerifyOtpBody,
     security(("apiKey" = []), ("apiKeyHeader" = [])),
     responses(
         (status = 200, description = "The code was right.", body = Verified),

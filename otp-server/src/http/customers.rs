@@ -56,7 +56,8 @@ pub struct CreatedCustomer {
 
 /// Creates a customer.
 #[utoipa::path(
-    post, path = "/admin/customers", tag = "Customers", request_body = NewCustomer, security(("administrator" = [])),
+    post, path = "/admin/customers", operation_id = "createCustomer",
+    tag = "Customers", request_body = NewCustomer, security(("administrator" = [])),
     responses(
         (status = 201, description = "The customer, with what is shown once.", body = CreatedCustomer),
         AdminProblems, WriteProblems, OnceProblems,
@@ -173,7 +174,8 @@ pub struct ListQuery {
 
 /// Lists customers, newest first.
 #[utoipa::path(
-    get, path = "/admin/customers", tag = "Customers", params(ListQuery), security(("administrator" = [])),
+    get, path = "/admin/customers", operation_id = "listCustomers",
+    tag = "Customers", params(ListQuery), security(("administrator" = [])),
     responses((status = 200, description = "A page.", body = CustomersBody), AdminProblems, ReadProblems)
 )]
 pub async fn list(
@@ -194,7 +196,8 @@ pub async fn list(
 
 /// One customer, for the administrator.
 #[utoipa::path(
-    get, path = "/admin/customers/{id}", tag = "Customers", security(("administrator" = []), ("apiKey" = [])),
+    get, path = "/admin/customers/{id}", operation_id = "customer",
+    tag = "Customers", security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
     params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "The customer.", body = CustomerBody),
@@ -212,7 +215,8 @@ pub async fn one(
 
 /// The customer that the key belongs to.
 #[utoipa::path(
-    get, path = "/admin/customers/me", tag = "Customers", security(("apiKey" = []), ("apiKeyHeader" = [])),
+    get, path = "/admin/customers/me", operation_id = "ownCustomer",
+    tag = "Customers", security(("apiKey" = []), ("apiKeyHeader" = [])),
     responses((status = 200, description = "The customer.", body = CustomerBody), AdminProblems)
 )]
 pub async fn own(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<CustomerBody>, Problem> {
@@ -257,7 +261,7 @@ impl From<EditOwn> for EditTenant {
 
 /// Changes the customer that the key belongs to.
 #[utoipa::path(
-    put, path = "/admin/customers/me", tag = "Customers", request_body = EditOwn,
+    put, path = "/admin/customers/me", operation_id = "editOwnCustomer", tag = "Customers", request_body = EditOwn,
     security(("apiKey" = []), ("apiKeyHeader" = [])),
     responses(
         (status = 200, description = "The customer as it is now.", body = CustomerBody),
@@ -284,7 +288,7 @@ pub struct EditCustomer {
 
 /// Changes a customer's name, address or plan.
 #[utoipa::path(
-    put, path = "/admin/customers/{id}", tag = "Customers", request_body = EditCustomer,
+    put, path = "/admin/customers/{id}", operation_id = "editCustomer", tag = "Customers", request_body = EditCustomer,
     security(("administrator" = [])), params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "The customer as it is now.", body = CustomerBody),

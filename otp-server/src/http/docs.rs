@@ -120,17 +120,19 @@ pub fn pages<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> {
         let text = text.clone();
         async move { ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], text) }
     };
-    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json").try_it_out_enabled(true));
-    let page: Router<S> = page.into();
+    let config = Config::from("/openapi.json").try_it_out_enabled(true).deep_linking(true);
+    let page: Router<S> = SwaggerUi::new("/docs").config(config).into();
     Router::new().route("/openapi.json", get(serve)).merge(page.layer(axum::middleware::map_response(page_policy)))
 }
 
-/// The page runs its own scripts and talks to this server, and to nothing else.
+/// The page runs its own scripts and talks to this server, and to nothing else. The hash is that of the one style that the
+/// scripts write into the page; a test tells when another version of them writes another.
 async fn page_policy(mut response: Response) -> Response {
     if response.status() == StatusCode::NOT_FOUND {
         return no_route().await.into_response();
     }
-    let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+    let policy = "default-src 'none'; script-src 'self'; \
+                  style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; img-src 'self' data:; \
                   connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     response
@@ -146,7 +148,7 @@ fn key_set(keys: serde_json::Value) -> Response {
 
 /// The public keys of all customers, for tokens signed with EdDSA or ES256. A token's `kid` tells which one.
 #[utoipa::path(
-    get, path = "/.well-known/jwks.json", tag = "Service", security(()),
+    get, path = "/.well-known/jwks.json", operation_id = "jwks", tag = "Service", security(()),
     responses(
         (status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"),
         StoreProblems,
@@ -158,7 +160,8 @@ pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 
 /// The public keys of one customer.
 #[utoipa::path(
-    get, path = "/auth/{customerId}/.well-known/jwks.json", tag = "Service", security(()),
+    get, path = "/auth/{customerId}/.well-known/jwks.json", operation_id = "customerJwks",
+    tag = "Service", security(()),
     params(("customerId" = String, Path, description = "The customer: the token's `aud`.")),
     responses(
         (status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"),

@@ -41,7 +41,7 @@ async fn state(app: &App) -> &'static str {
 
 /// Whether the service works.
 #[utoipa::path(
-    get, path = "/health", tag = "Service", security(()),
+    get, path = "/health", operation_id = "health", tag = "Service", security(()),
     responses(
         (status = 200, description = "It does.", body = Health),
         (status = 503, description = "It does not, or is about to stop.", body = Health),
@@ -53,7 +53,7 @@ pub async fn health(State(app): State<Arc<App>>) -> Response {
 
 /// Whether requests should be sent here.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "Service", security(()),
+    get, path = "/health/ready", operation_id = "healthReady", tag = "Service", security(()),
     responses(
         (status = 200, description = "Yes.", body = Health),
         (status = 503, description = "No: draining, or the store is down.", body = Health),
@@ -65,7 +65,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// Whether the process is alive.
 #[utoipa::path(
-    get, path = "/health/live", tag = "Service", security(()),
+    get, path = "/health/live", operation_id = "healthLive", tag = "Service", security(()),
     responses((status = 200, description = "It is.", body = Health))
 )]
 pub async fn live() -> Response {

@@ -78,8 +78,9 @@ pub struct KeysBody {
 
 /// Lists the customer's keys, newest first.
 #[utoipa::path(
-    get, path = "/admin/customers/{id}/api-keys", tag = "Customers",
-    security(("administrator" = []), ("apiKey" = [])), params(("id" = String, Path, description = "The customer.")),
+    get, path = "/admin/customers/{id}/api-keys", operation_id = "listKeys", tag = "Customers",
+    security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
+    params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "The keys.", body = KeysBody),
         NamedProblems, AdminProblems,
@@ -145,8 +146,10 @@ const SHOWN_ONCE: &str = "Store the key now: it is not shown again.";
 
 /// Creates a key.
 #[utoipa::path(
-    post, path = "/admin/customers/{id}/api-keys", tag = "Customers", request_body = NewKeyBody,
-    security(("administrator" = []), ("apiKey" = [])), params(("id" = String, Path, description = "The customer.")),
+    post, path = "/admin/customers/{id}/api-keys", operation_id = "createKey",
+    tag = "Customers", request_body = NewKeyBody,
+    security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
+    params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 201, description = "The key.", body = NewKeyAnswer),
         NamedProblems, ConflictProblems, AdminProblems, WriteProblems, OnceProblems,
@@ -207,8 +210,9 @@ pub struct OneKey {
 
 /// Changes a key's name, origins or networks.
 #[utoipa::path(
-    put, path = "/admin/customers/{id}/api-keys/{keyId}", tag = "Customers", request_body = EditKeyBody,
-    security(("administrator" = []), ("apiKey" = [])),
+    put, path = "/admin/customers/{id}/api-keys/{keyId}", operation_id = "editKey",
+    tag = "Customers", request_body = EditKeyBody,
+    security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
     params(("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key.")),
     responses(
         (status = 200, description = "The key as it is now.", body = OneKey),
@@ -235,8 +239,8 @@ async fn key_of(app: &App, asker: &Asker, id: &str, key: &str) -> Result<(Caller
 
 /// Revokes a key, at once and for ever.
 #[utoipa::path(
-    delete, path = "/admin/customers/{id}/api-keys/{keyId}", tag = "Customers",
-    security(("administrator" = []), ("apiKey" = [])),
+    delete, path = "/admin/customers/{id}/api-keys/{keyId}", operation_id = "revokeKey", tag = "Customers",
+    security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
     params(("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key.")),
     responses(
         (status = 200, description = "Revoked.", body = Done),
@@ -278,8 +282,9 @@ pub struct Rotated {
 
 /// Makes a new key at once; the old one works on for seven days, or `graceSeconds`.
 #[utoipa::path(
-    post, path = "/admin/customers/{id}/api-keys/{keyId}/rotate", tag = "Customers",
-    request_body(content = Option<RotateBody>), security(("administrator" = []), ("apiKey" = [])),
+    post, path = "/admin/customers/{id}/api-keys/{keyId}/rotate", operation_id = "rotateKey", tag = "Customers",
+    request_body(content = Option<RotateBody>),
+    security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
     params(("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key.")),
     responses(
         (status = 200, description = "The new key.", body = Rotated),

@@ -36,7 +36,7 @@ pub struct MeBody {
 
 /// Who is signed in.
 #[utoipa::path(
-    get, path = "/auth/me", tag = "Sign-in", security(("accessToken" = [])),
+    get, path = "/auth/me", operation_id = "me", tag = "Sign-in", security(("accessToken" = [])),
     responses((status = 200, description = "The user.", body = MeBody), TokenProblems)
 )]
 pub async fn me(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<MeBody>, Problem> {
@@ -65,7 +65,7 @@ pub struct RefreshBody {
 
 /// Prolongs a session. Needs no key: the token says whose it is.
 #[utoipa::path(
-    post, path = "/auth/refresh", tag = "Sign-in", request_body = RefreshBody, security(()),
+    post, path = "/auth/refresh", operation_id = "refresh", tag = "Sign-in", request_body = RefreshBody, security(()),
     responses(
         (status = 200, description = "New tokens; the old ones are spent.", body = SignedInBody),
         TokenProblems, WriteProblems, OnceProblems,
@@ -118,7 +118,7 @@ impl Done {
 
 /// Signs out: the session and its tokens are dead at once.
 #[utoipa::path(
-    post, path = "/auth/logout", tag = "Sign-in", request_body(content = Option<LogoutBody>),
+    post, path = "/auth/logout", operation_id = "logout", tag = "Sign-in", request_body(content = Option<LogoutBody>),
     security(("accessToken" = [])),
     responses((status = 200, description = "Signed out.", body = Done), TokenProblems, WriteProblems)
 )]
@@ -180,7 +180,7 @@ pub struct SessionsBody {
 
 /// The user's own sessions.
 #[utoipa::path(
-    get, path = "/auth/sessions", tag = "Sign-in", security(("accessToken" = [])),
+    get, path = "/auth/sessions", operation_id = "listSessions", tag = "Sign-in", security(("accessToken" = [])),
     responses((status = 200, description = "The open sessions.", body = SessionsBody), TokenProblems)
 )]
 pub async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<SessionsBody>, Problem> {
@@ -191,7 +191,7 @@ pub async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<Sess
 
 /// Ends one of the user's own sessions.
 #[utoipa::path(
-    delete, path = "/auth/sessions/{id}", tag = "Sign-in", security(("accessToken" = [])),
+    delete, path = "/auth/sessions/{id}", operation_id = "endSession", tag = "Sign-in", security(("accessToken" = [])),
     params(("id" = String, Path, description = "The session.")),
     responses(
         (status = 200, description = "It is over.", body = Done),

@@ -51,8 +51,10 @@ pub struct StatusChanged {
 
 /// Changes a customer's standing, at once. A customer itself can only cancel itself.
 #[utoipa::path(
-    put, path = "/admin/customers/{id}/status", tag = "Customers", request_body = StatusBody,
-    security(("administrator" = []), ("apiKey" = [])), params(("id" = String, Path, description = "The customer.")),
+    put, path = "/admin/customers/{id}/status", operation_id = "setCustomerStatus",
+    tag = "Customers", request_body = StatusBody,
+    security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
+    params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "In force.", body = StatusChanged),
         NamedProblems, ConflictProblems, AdminProblems, WriteProblems,
@@ -74,7 +76,8 @@ pub async fn set_status(
 
 /// Suspends a customer: its keys and its users' tokens stop working at once.
 #[utoipa::path(
-    post, path = "/admin/customers/{id}/suspend", tag = "Customers", request_body(content = Option<ReasonBody>),
+    post, path = "/admin/customers/{id}/suspend", operation_id = "suspendCustomer",
+    tag = "Customers", request_body(content = Option<ReasonBody>),
     security(("administrator" = [])), params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "Suspended.", body = StatusChanged),
@@ -93,7 +96,8 @@ pub async fn suspend(
 
 /// Activates a suspended or pending customer.
 #[utoipa::path(
-    post, path = "/admin/customers/{id}/activate", tag = "Customers", request_body(content = Option<ReasonBody>),
+    post, path = "/admin/customers/{id}/activate", operation_id = "activateCustomer",
+    tag = "Customers", request_body(content = Option<ReasonBody>),
     security(("administrator" = [])), params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "Active.", body = StatusChanged),

@@ -22,8 +22,8 @@ struct State {
 enum Phase {
     /// A request's head has begun.
     Head { since: Instant },
-    /// Requests wait for their answers, each under its own deadline.
-    Busy { open: u32 },
+    /// Requests wait for their answers. They know their deadlines, but over HTTP/1.1 they must be polled then.
+    Busy { open: u32, since: Instant },
     /// Nothing is asked. An answer may still be under way.
     Quiet { since: Instant },
 }
@@ -71,17 +71,19 @@ impl Pulse {
     }
 
     /// A request's head is complete.
-    pub(super) fn asked(&self) {
+    pub(super) fn asked(&self, at: Instant) {
         let mut state = self.state();
-        let open = if let Phase::Busy { open } = state.phase { open } else { 0 };
-        state.phase = Phase::Busy { open: open + 1 };
+        state.phase = match state.phase {
+            Phase::Busy { open, since } => Phase::Busy { open: open + 1, since },
+            _ => Phase::Busy { open: 1, since: at },
+        };
     }
 
     /// A request has the head of its answer, or was given up.
     pub(super) fn answered(&self) {
         let mut state = self.state();
         state.phase = match state.phase {
-            Phase::Busy { open } if open > 1 => Phase::Busy { open: open - 1 },
+            Phase::Busy { open, since } if open > 1 => Phase::Busy { open: open - 1, since },
             _ => Phase::Quiet { since: Instant::now() },
         };
     }
@@ -93,6 +95,7 @@ impl Pulse {
         let of_writing = state.blocked_since.map_or(look_again, |since| since + limits.request);
         let of_phase = match (&state.phase, closing_since) {
             (Phase::Head { since }, _) => *since + limits.headers,
+            (Phase::Busy { since, .. }, _) if *since + limits.request > now => *since + limits.request,
             (Phase::Busy { .. }, _) => look_again,
             (Phase::Quiet { since }, Some(closing_since)) => closing_since.max(*since) + limits.first_byte,
             (Phase::Quiet { since }, None) if *since + limits.idle <= now && of_writing > now => return Verdict::Idle,

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -14,7 +15,7 @@ use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower::Service;
 
 use super::Peer;
@@ -45,14 +46,16 @@ pub(super) fn answer(
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
-    let open = Open::new(connection);
+    let asked_at = Instant::now();
+    let open = Open::new(connection, asked_at);
     let version = request.version();
     let upload = (!request.body().is_end_stream()).then(Upload::default);
-    let handler = start(connection, request, upload.clone());
+    let handler = start(connection, request, asked_at, upload.clone());
     async move {
         let connection = &open.0;
+        let deadline = asked_at + connection.house().limits.request;
         let response = match handler {
-            Ok(handler) => finish(handler, connection, upload.as_deref()).await,
+            Ok(handler) => finish(handler, version, deadline, upload.as_deref()).await,
             Err(fault) => Err(fault),
         };
         let left_unread = upload.is_some_and(|upload| upload.get() != Some(&UploadEnd::Whole));
@@ -61,7 +64,12 @@ pub(super) fn answer(
     }
 }
 
-fn start(connection: &Arc<Connection>, request: Request<Incoming>, upload: Option<Upload>) -> Result<Handler, Fault> {
+fn start(
+    connection: &Arc<Connection>,
+    request: Request<Incoming>,
+    asked_at: Instant,
+    upload: Option<Upload>,
+) -> Result<Handler, Fault> {
     let limits = &connection.house().limits;
     if request.headers().len() > limits.header_count {
         return Err(Fault::TooManyHeaders);
@@ -73,7 +81,7 @@ fn start(connection: &Arc<Connection>, request: Request<Incoming>, upload: Optio
     let (mut head, incoming) = request.into_parts();
     head.extensions.insert(Peer(connection.peer));
     let body = match upload {
-        Some(upload) => Body::new(Payload { incoming, deadline: Instant::now() + limits.body, alarm: None, upload }),
+        Some(upload) => Body::new(Payload { incoming, deadline: asked_at + limits.body, alarm: None, upload }),
         None => Body::empty(),
     };
     let mut router = connection.router.clone();
@@ -85,10 +93,15 @@ fn start(connection: &Arc<Connection>, request: Request<Incoming>, upload: Optio
 
 async fn finish(
     handler: Handler,
-    connection: &Connection,
+    version: Version,
+    deadline: Instant,
     upload: Option<&OnceLock<UploadEnd>>,
 ) -> Result<Response<Body>, Fault> {
-    let outcome = timeout(connection.house().limits.request, handler).await.map_err(|_| Fault::SlowHandler)?;
+    let outcome = match version {
+        Version::HTTP_2 => timeout_at(deadline, handler).await.ok(),
+        _ => unless_late(deadline, handler).await,
+    };
+    let outcome = outcome.ok_or(Fault::SlowHandler)?;
     if upload.is_some_and(|upload| upload.get() == Some(&UploadEnd::Late)) {
         return Err(Fault::SlowBody);
     }
@@ -99,6 +112,17 @@ async fn finish(
             Err(Fault::Panic)
         }
     }
+}
+
+/// `timeout_at` without a timer, which would cost as much as the handler's task. It relies on being polled at the deadline:
+/// an HTTP/1.1 connection polls its request whenever it is polled itself, as it is by its own alarm.
+async fn unless_late<F: Future + Unpin>(deadline: Instant, mut future: F) -> Option<F::Output> {
+    poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if Instant::now() >= deadline => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 impl Fault {
@@ -150,8 +174,8 @@ impl Fault {
 struct Open(Arc<Connection>);
 
 impl Open {
-    fn new(connection: &Arc<Connection>) -> Self {
-        connection.pulse.asked();
+    fn new(connection: &Arc<Connection>, asked_at: Instant) -> Self {
+        connection.pulse.asked(asked_at);
         Self(Arc::clone(connection))
     }
 }

@@ -3,7 +3,7 @@
 use otp_core::token::Algorithm;
 use serde_json::Value;
 
-use crate::call::get;
+use crate::call::{Reply, get};
 use crate::document::document;
 use crate::harness::World;
 
@@ -38,6 +38,17 @@ fn every_operation_has_a_name_a_tag_and_a_credential() {
     }
 }
 
+/// The text of an answer, which may be packed.
+fn unpacked(reply: &Reply) -> String {
+    match reply.header("content-encoding") {
+        Some("gzip") => std::io::read_to_string(flate2::read::GzDecoder::new(&reply.body[..])).unwrap(),
+        other => {
+            assert_eq!(other, None);
+            reply.text()
+        }
+    }
+}
+
 /// What an attribute of the page's elements names.
 fn named_by(html: &str, attribute: &str) -> Vec<String> {
     let opening = format!("{attribute}=\"");
@@ -51,7 +62,7 @@ async fn the_page_loads_everything_from_this_server() {
     assert!(redirect.status.is_redirection() && redirect.header("location") == Some("/docs/"), "{redirect}");
     let page = world.send(get("/docs/")).await;
     assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page}");
-    let html = page.text();
+    let html = unpacked(&page);
     let assets: Vec<String> = ["src", "href"].iter().flat_map(|attribute| named_by(&html, attribute)).collect();
     assert!(assets.len() >= 5, "{html}");
     for asset in assets {
@@ -64,7 +75,7 @@ async fn the_page_loads_everything_from_this_server() {
         let (_, expected) = expected.iter().find(|(end, _)| asset.ends_with(end)).unwrap();
         assert!(kind.contains(expected), "{asset}: {kind}");
     }
-    let initializer = world.send(get("/docs/swagger-initializer.js")).await.text();
+    let initializer = unpacked(&world.send(get("/docs/swagger-initializer.js")).await);
     assert!(initializer.contains("\"/openapi.json\"") && !initializer.contains("http"), "{initializer}");
     world.send(get("/docs/no-such-file.js")).await.problem(404, "route_not_found");
     let policy = page.header("content-security-policy").unwrap();

@@ -1,9 +1,9 @@
 //! The binary as its operator meets it: what it says, what it leaves on the disk, and the status it ends with.
 
-mod backups;
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // clippy sees only the functions marked #[test] as tests
 
+mod backups;
 mod bad_configuration;
 mod bad_places;
 mod commands;

@@ -28,6 +28,7 @@
 #![allow(clippy::unwrap_used)] // tests, though of somebody else
 
 mod commits;
+mod engine;
 mod queue;
 mod random_commands;
 mod rows;
@@ -41,6 +42,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 pub use commits::*;
+pub use engine::*;
 pub use queue::*;
 pub use random_commands::*;
 pub use rows::*;
@@ -98,6 +100,11 @@ macro_rules! conformance_tests {
             what_is_settled_stays_settled
             a_sweep_removes_what_expired_and_no_more
             random_commands_agree_with_memory
+            one_passcode_has_one_winner
+            wrong_guesses_never_pass_the_limit
+            first_sign_ins_make_one_user
+            a_quota_is_exact_under_racers
+            deciding_twice_is_harmless
         }
     };
     ($fixture:expr => $($case:ident)*) => {$(
