@@ -17,6 +17,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+/// Of the customer, which is no secret.
+const NAME: &str = "Acme of the canary test";
+
 #[test]
 fn no_secret_is_left_in_logs_files_or_metrics() {
     let folder = tempfile::tempdir().unwrap();
@@ -33,11 +36,13 @@ fn no_secret_is_left_in_logs_files_or_metrics() {
     let open_files = files(folder.path());
     assert!(open_files.iter().any(|file| file.extension().is_some_and(|end| end == "db-wal")), "{open_files:?}");
     found.extend(search.hits_in_files(&open_files));
+    // What is no secret stands there as it is.
+    let name = Search::new([&("name".to_owned(), NAME.to_owned())]);
+    assert!(!name.hits_in_files(&open_files).is_empty());
 
     let output = server.stop();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    fs::write("/tmp/canary.log", &log).unwrap();
-    assert!(log.lines().count() > 30 && log.contains("\"TRACE\"") | log.contains("\"DEBUG\"") | log.contains("request"), "{log}");
+    assert!(log.matches("\"DEBUG\"").count() > 30, "the log tells of every request\n{log}");
     found.extend(search.hits("standard output", &output.stdout));
     found.extend(search.hits("standard error", &output.stderr));
     let closed_files = files(folder.path());
@@ -94,7 +99,9 @@ impl Secrets {
     /// A key, whole and without the prefix that says its kind.
     fn key(&mut self, name: &str, key: &Value) -> String {
         let key = key.as_str().unwrap();
-        self.add(&format!("{name} without its prefix"), key.rsplit('_').next().unwrap());
+        let kinds = ["otp_live_sk_", "otp_test_sk_", "otp_live_pk_", "otp_admin_", "otp_rt_"];
+        let rest = kinds.iter().find_map(|kind| key.strip_prefix(kind)).unwrap();
+        self.add(&format!("{name} without its prefix"), rest);
         self.add(name, key)
     }
 
@@ -114,7 +121,7 @@ fn drive(server: &Server, secrets: &mut Secrets) {
     let admin = secrets.key("administrator token", &json!(server.admin_token));
     secrets.key("demo key", &json!(server.demo_key));
     let contact = secrets.add("contact address", "ops.canary.k3v8@contact-w7x2.example");
-    let customer = json!({"name": "Acme", "email": contact, "plan": "starter"});
+    let customer = json!({"name": NAME, "email": contact, "plan": "starter"});
     let created = server.ok("POST", "/admin/customers", &admin, Some("create-canary-5t9w"), &customer);
     secrets.add("idempotency key", "create-canary-5t9w");
     let replayed = server.ok("POST", "/admin/customers", &admin, Some("create-canary-5t9w"), &customer);
@@ -129,7 +136,8 @@ fn drive(server: &Server, secrets: &mut Secrets) {
     let publishable_id = publishable["keyId"].as_str().unwrap().to_owned();
     let publishable = secrets.key("publishable key", &publishable["apiKey"]);
     let test = secrets.key("test key", &new_key(json!({"name": "Test", "mode": "test"}))["apiKey"]);
-    let rotated = server.ok("POST", &format!("{keys}/{publishable_id}/rotate"), &key, Some("rotate-canary"), &json!({}));
+    let rotated =
+        server.ok("POST", &format!("{keys}/{publishable_id}/rotate"), &key, Some("rotate-canary"), &json!({}));
     secrets.key("rotated key", &rotated["apiKey"]);
 
     let address = secrets.add("address", "ann.canary.q5z7@mailbox-p8r3.example");
@@ -151,7 +159,8 @@ fn drive(server: &Server, secrets: &mut Secrets) {
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         body
     };
-    let wrong: String = code.chars().rev().map(|digit| if digit == '9' { '0' } else { (digit as u8 + 1) as char }).collect();
+    let wrong: String =
+        code.chars().rev().map(|digit| if digit == '9' { '0' } else { (digit as u8 + 1) as char }).collect();
     let wrong = secrets.add("wrong code", wrong);
     let guess = with(json!({"challengeId": asked["challengeId"], "otp": wrong}));
     server.refused(401, "POST", "/auth/verify-otp", &key, &guess.to_string());
@@ -170,7 +179,8 @@ fn drive(server: &Server, secrets: &mut Secrets) {
     let (token, refresh) = secrets.tokens(&signed_in);
     server.ok("POST", "/auth/verify-otp", &key, Some("verify-canary-2h8p"), &right);
     server.ok("GET", "/auth/me", &token, None, &Value::Null);
-    let prolonged = server.ok("POST", "/auth/refresh", "", Some("refresh-canary-9k1s"), &json!({"refreshToken": refresh}));
+    let prolonged =
+        server.ok("POST", "/auth/refresh", "", Some("refresh-canary-9k1s"), &json!({"refreshToken": refresh}));
     let (token, newest) = secrets.tokens(&prolonged);
     server.ok("GET", "/auth/sessions", &token, None, &Value::Null);
     server.refused(401, "GET", "/auth/me", &format!("{token}x"), "");
@@ -287,7 +297,8 @@ impl Server {
 
     fn operator(&self, path: &str) -> String {
         let host = self.operator_url.strip_prefix("http://").unwrap();
-        let (status, body) = exchange(host, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
+        let (status, body) =
+            exchange(host, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
         assert_eq!(status, 200);
         String::from_utf8(body).unwrap()
     }
@@ -327,7 +338,11 @@ fn keep(mut stream: impl Read + Send + 'static, kept: Arc<Mutex<Vec<u8>>>) -> Jo
 }
 
 /// Sends what is said up to the second `curl` line; keeps the rest.
-fn first_lines(stream: impl Read + Send + 'static, say: mpsc::Sender<String>, kept: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+fn first_lines(
+    stream: impl Read + Send + 'static,
+    say: mpsc::Sender<String>,
+    kept: Arc<Mutex<Vec<u8>>>,
+) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
         let mut welcome = String::new();

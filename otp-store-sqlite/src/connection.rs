@@ -68,6 +68,8 @@ fn open(path: &Path, mode: OpenFlags, cache: i64, options: &Options) -> rusqlite
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // `secure_delete` stays off: what is personal or secret was sealed or digested before it came here, and overwriting
+    // what is deleted would write every page of it once more.
     Ok(connection)
 }
 

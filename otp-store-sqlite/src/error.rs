@@ -136,7 +136,9 @@ pub(crate) fn store_error(error: &Arc<Sqlite>) -> StoreError {
 /// to life if the process ends before the next one overwrites it.
 pub(crate) fn commit_error(error: &Arc<Sqlite>) -> StoreError {
     match error.sqlite_extended_error_code() {
-        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => StoreError::Unknown(Cause(Arc::clone(error)).into()),
+        Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => {
+            StoreError::Unknown(Cause(Arc::clone(error)).into())
+        }
         _ => store_error(error),
     }
 }

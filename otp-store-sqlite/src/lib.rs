@@ -110,7 +110,8 @@ impl SqliteStore {
     pub fn set_meta_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let note = || {
             let connection = connection::second_writer(&self.path, &self.options)?;
-            connection.execute("INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING", (name, value))?;
+            connection
+                .execute("INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING", (name, value))?;
             connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
         };
         Ok(note().map_err(Failure::from)?)

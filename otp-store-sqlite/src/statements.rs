@@ -20,18 +20,8 @@ pub(crate) enum Op {
     Sweep,
 }
 
-const OPS: [Op; 10] = [
-    Op::Find,
-    Op::FindAlias,
-    Op::Page,
-    Op::Exists,
-    Op::Put,
-    Op::Delete,
-    Op::Due,
-    Op::Lease,
-    Op::Leased,
-    Op::Sweep,
-];
+const OPS: [Op; 10] =
+    [Op::Find, Op::FindAlias, Op::Page, Op::Exists, Op::Put, Op::Delete, Op::Due, Op::Lease, Op::Leased, Op::Sweep];
 
 /// One statement.
 #[derive(Clone, Copy)]
@@ -100,9 +90,9 @@ fn text(kind: Kind, op: Op) -> String {
     match op {
         Op::Find => format!("SELECT {row} FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::FindAlias => format!("SELECT {row} FROM {table} WHERE alias = ?1"),
-        Op::Page => format!(
-            "SELECT {row} FROM {table} WHERE owner = ?1 AND id < ?2 ORDER BY id DESC, tenant DESC LIMIT ?3"
-        ),
+        Op::Page => {
+            format!("SELECT {row} FROM {table} WHERE owner = ?1 AND id < ?2 ORDER BY id DESC, tenant DESC LIMIT ?3")
+        }
         Op::Exists => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::Put => put(table, shape),
         Op::Delete => format!("DELETE FROM {table} WHERE id = ?1 AND tenant = ?2"),

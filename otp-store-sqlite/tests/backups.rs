@@ -1,5 +1,7 @@
 //! Backups: whole, checked, private, and never in the place of anything.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
@@ -21,7 +23,9 @@ async fn a_backup_made_under_load_is_one_moment_of_the_database() {
             let mut number = 0;
             while !stop.load(Ordering::SeqCst) {
                 // Two that are always equal.
-                put(&store, [register(number, number as i64), register(number + 1_000_000, number as i64)]).await.unwrap();
+                put(&store, [register(number, number as i64), register(number + 1_000_000, number as i64)])
+                    .await
+                    .unwrap();
                 number += 1;
                 written.store(number, Ordering::SeqCst);
             }

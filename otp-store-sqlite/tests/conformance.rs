@@ -1,5 +1,7 @@
 //! The suite that every store has to pass, on a file of its own for each case.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use otp_core::store::Store;

@@ -2,6 +2,8 @@
 //!
 //! `OTP_TEST_KILLS=500 cargo test -p otp-store-sqlite --test crash` kills it more often.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::{HashMap, HashSet};
@@ -96,7 +98,9 @@ async fn check(database: &Database, tenant: TenantId, acknowledged: &Acknowledge
     let challenges = bodies(database, "challenge");
     let events = bodies(database, "event");
     let told_of = |kind: &'static str| -> HashMap<String, usize> {
-        occurrences(events.iter().filter(|event| event["kind"] == kind).map(|event| text(&event["data"]["challengeId"])))
+        occurrences(
+            events.iter().filter(|event| event["kind"] == kind).map(|event| text(&event["data"]["challengeId"])),
+        )
     };
     let known = occurrences(challenges.iter().map(|challenge| text(&challenge["id"])));
     let used = challenges.iter().filter(|challenge| challenge["state"]["is"] == "used");

@@ -1,5 +1,7 @@
 //! What goes wrong while it runs: each command is told the truth, and the store recovers.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::sync::Arc;
@@ -199,7 +201,9 @@ async fn damage_is_told_as_corruption_wherever_it_is_met() {
     let store = database.open();
     put(&store, [register(1, 1), register(2, 2)]).await.unwrap();
     let other = database.other();
-    other.execute("UPDATE key_use SET body = '{\"key\": 1}' WHERE id = ?1", [register(1, 0).key().id.as_slice()]).unwrap();
+    other
+        .execute("UPDATE key_use SET body = '{\"key\": 1}' WHERE id = ?1", [register(1, 0).key().id.as_slice()])
+        .unwrap();
     let key = register(1, 0).key();
     let refused = store.read(vec![Read::Record(key)]).await;
     assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");

@@ -1,5 +1,7 @@
 //! What is not opened, why, and that it is left as it was.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;

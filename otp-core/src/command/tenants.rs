@@ -93,10 +93,10 @@ impl Command for ChangeTenant {
             let line = self.trail.line(self.tenant, Action::TenantChanged, self.tenant, json!({"changed": changed}));
             changes.put(line);
         }
-        if let Some(wanted) = &self.change.status {
-            if let Err(refused) = self.move_to(wanted, &mut after, &mut changes) {
-                return (Err(refused), Changes::none());
-            }
+        if let Some(wanted) = &self.change.status
+            && let Err(refused) = self.move_to(wanted, &mut after, &mut changes)
+        {
+            return (Err(refused), Changes::none());
         }
         changes.put(after.clone());
         (Ok((before.clone(), after)), changes)

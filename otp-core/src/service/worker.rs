@@ -19,7 +19,7 @@ use crate::template::{self, MessageContext, Rendered};
 use crate::usage::{Counter, CounterKey, Span};
 
 /// How long a worker has for a message before another may take it: twice what a mailer needs at most.
-pub(super) const LEASE: Duration = Duration::from_secs(20);
+pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// Messages sent at the same time by one call.
 const CONCURRENT: usize = 16;
 /// Messages that wait in memory; more of them wait in the store until their lease ends.

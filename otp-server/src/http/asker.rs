@@ -167,8 +167,7 @@ impl Asker {
     }
 
     async fn authenticate(&self, app: &App, key: &Secret) -> Result<Caller, Problem> {
-        let approach =
-            Approach { origin: self.origin.as_deref(), ip: self.ip, from_browser: self.from_browser };
+        let approach = Approach { origin: self.origin.as_deref(), ip: self.ip, from_browser: self.from_browser };
         Ok(app.service.authenticate(key.expose(), &approach).await?.with_client(self.client()))
     }
 

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::asker::Asker;
-use super::body::Body;
+use super::body::Unread;
 use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceProblems, WriteProblems};
 use super::limits;
 use super::problem::Problem;
@@ -113,9 +113,10 @@ pub struct OtpSent {
 pub async fn request_otp(
     State(app): State<Arc<App>>,
     asker: Asker,
-    body: Body<RequestOtpBody>,
+    body: Unread<RequestOtpBody>,
 ) -> Result<Response, Problem> {
     let caller = asker.key(&app).await?;
+    let body = body.read().await?;
     let idempotency = asker.idempotency(&body.raw)?;
     let body = body.value;
     let deliver = match body.deliver {
@@ -302,9 +303,10 @@ pub enum Verified {
 pub async fn verify_otp(
     State(app): State<Arc<App>>,
     asker: Asker,
-    body: Body<VerifyOtpBody>,
+    body: Unread<VerifyOtpBody>,
 ) -> Result<Response, Problem> {
     let caller = asker.key(&app).await?;
+    let body = body.read().await?;
     let idempotency = asker.idempotency(&body.raw)?;
     let body = body.value;
     let result = body.result.unwrap_or(ResultBody::Session);

@@ -1,5 +1,6 @@
 //! Request bodies: JSON within 64 KiB, with every mistake named.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequest, Request};
@@ -16,6 +17,9 @@ const LARGEST: usize = 64 * 1024;
 /// Characters of a parser's message that are passed on.
 const LONGEST_QUOTE: usize = 200;
 
+/// A JSON body that has not been read: whoever may not call is told so before anybody looks at what was sent.
+pub struct Unread<T>(Request, PhantomData<fn() -> T>);
+
 /// A JSON body. The bytes are kept, because an idempotency key stands for exactly them.
 pub struct Body<T> {
     /// What it says.
@@ -24,37 +28,31 @@ pub struct Body<T> {
     pub raw: Bytes,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
+impl<T, S: Send + Sync> FromRequest<S> for Unread<T> {
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        check_content_type(&request)?;
-        let raw = read(request).await?;
-        Ok(Self { value: parse(&raw)?, raw })
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(request, PhantomData))
     }
 }
 
-/// A JSON body that may be left out; an absent one reads as `{}`.
-pub struct OptionalBody<T>(Bytes, PhantomData<T>);
-
-impl<T: DeserializeOwned> OptionalBody<T> {
-    /// What it says, and the bytes it was read from.
-    pub fn parse(self) -> Result<Body<T>, Problem> {
-        let text: &[u8] = if self.0.is_empty() { b"{}" } else { &self.0 };
-        Ok(Body { value: parse(text)?, raw: self.0 })
+impl<T: DeserializeOwned> Unread<T> {
+    /// Reads it.
+    pub async fn read(self) -> Result<Body<T>, Problem> {
+        check_content_type(&self.0)?;
+        let raw = read(self.0).await?;
+        Ok(Body { value: parse(&raw)?, raw })
     }
-}
 
-impl<T: Send, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
-        let checked = check_content_type(&request);
-        let raw = read(request).await?;
-        if !raw.is_empty() {
-            checked?;
+    /// Reads it, where it may be left out: then it reads as `{}`.
+    pub async fn read_if_any(self) -> Result<Body<T>, Problem> {
+        let checked = check_content_type(&self.0);
+        let raw = read(self.0).await?;
+        if raw.is_empty() {
+            return Ok(Body { value: parse(b"{}")?, raw });
         }
-        Ok(Self(raw, PhantomData))
+        checked?;
+        Ok(Body { value: parse(&raw)?, raw })
     }
 }
 

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::asker::Asker;
 use super::auth::mark_replay;
-use super::body::Body;
+use super::body::Unread;
 use super::docs::{AdminProblems, NamedProblems, OnceProblems, ReadProblems, WriteProblems};
 use super::path::Named;
 use super::problem::Problem;
@@ -63,12 +63,9 @@ pub struct CreatedCustomer {
         AdminProblems, WriteProblems, OnceProblems,
     )
 )]
-pub async fn create(
-    State(app): State<Arc<App>>,
-    asker: Asker,
-    body: Body<NewCustomer>,
-) -> Result<Response, Problem> {
+pub async fn create(State(app): State<Arc<App>>, asker: Asker, body: Unread<NewCustomer>) -> Result<Response, Problem> {
     asker.administrator(&app).await?;
+    let body = body.read().await?;
     let idempotency = asker.idempotency(&body.raw)?;
     let body = body.value;
     let new = NewTenant {
@@ -271,10 +268,10 @@ impl From<EditOwn> for EditTenant {
 pub async fn edit_own(
     State(app): State<Arc<App>>,
     asker: Asker,
-    body: Body<EditOwn>,
+    body: Unread<EditOwn>,
 ) -> Result<Json<CustomerBody>, Problem> {
     let caller = asker.secret_key(&app).await?;
-    Ok(Json(app.service.edit_tenant(&caller, body.value.into()).await?.into()))
+    Ok(Json(app.service.edit_tenant(&caller, body.read().await?.value.into()).await?.into()))
 }
 
 /// What the administrator may change; what is left out stays.
@@ -299,10 +296,10 @@ pub async fn edit(
     State(app): State<Arc<App>>,
     asker: Asker,
     Named(id): Named<String>,
-    body: Body<EditCustomer>,
+    body: Unread<EditCustomer>,
 ) -> Result<Json<CustomerBody>, Problem> {
     let caller = for_administrator(&app, &asker, &id).await?;
-    let EditCustomer { name, email, plan } = body.value;
+    let EditCustomer { name, email, plan } = body.read().await?.value;
     let edit = EditTenant { name, email, plan, ..EditTenant::default() };
     Ok(Json(app.service.edit_tenant(&caller, edit).await?.into()))
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::asker::Asker;
 use super::auth::mark_replay;
-use super::body::{Body, OptionalBody};
+use super::body::Unread;
 use super::docs::{AdminProblems, ConflictProblems, NamedProblems, OnceProblems, WriteProblems};
 use super::path::Named;
 use super::problem::Problem;
@@ -159,9 +159,10 @@ pub async fn create(
     State(app): State<Arc<App>>,
     asker: Asker,
     Named(id): Named<String>,
-    body: Body<NewKeyBody>,
+    body: Unread<NewKeyBody>,
 ) -> Result<Response, Problem> {
     let caller = asker.of_tenant(&app, &id).await?;
+    let body = body.read().await?;
     let idempotency = asker.idempotency(&body.raw)?;
     let body = body.value;
     let new = NewApiKey {
@@ -223,10 +224,10 @@ pub async fn edit(
     State(app): State<Arc<App>>,
     asker: Asker,
     Named((id, key)): Named<(String, String)>,
-    body: Body<EditKeyBody>,
+    body: Unread<EditKeyBody>,
 ) -> Result<Json<OneKey>, Problem> {
     let (caller, key) = key_of(&app, &asker, &id, &key).await?;
-    let EditKeyBody { name, allowed_origins, allowed_ips } = body.value;
+    let EditKeyBody { name, allowed_origins, allowed_ips } = body.read().await?.value;
     let edited = app.service.edit_key(&caller, key, EditKey { name, allowed_origins, allowed_ips }).await?;
     Ok(Json(OneKey { success: true, key: edited.into() }))
 }
@@ -295,10 +296,10 @@ pub async fn rotate(
     State(app): State<Arc<App>>,
     asker: Asker,
     Named((id, key)): Named<(String, String)>,
-    body: OptionalBody<RotateBody>,
+    body: Unread<RotateBody>,
 ) -> Result<Response, Problem> {
     let (caller, key) = key_of(&app, &asker, &id, &key).await?;
-    let body = body.parse()?;
+    let body = body.read_if_any().await?;
     let idempotency = asker.idempotency(&body.raw)?;
     let grace = Duration::from_secs(body.value.grace_seconds.unwrap_or(7 * 86_400));
     let answer = app.service.rotate_key(&caller, key, grace, idempotency).await?;

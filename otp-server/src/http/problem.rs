@@ -171,9 +171,9 @@ impl IntoResponse for Problem {
             problem_type: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
-            errors: self.field.map(|field| {
-                vec![FieldProblem { field: field.into_owned(), message: self.detail.clone() }]
-            }),
+            errors: self
+                .field
+                .map(|field| vec![FieldProblem { field: field.into_owned(), message: self.detail.clone() }]),
             detail: self.detail,
             success: false,
             code: self.code.to_owned(),

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::asker::Asker;
 use super::auth::{SignedInBody, signed_in};
-use super::body::OptionalBody;
+use super::body::Unread;
 use super::docs::{NamedProblems, OnceProblems, TokenProblems, WriteProblems};
 use super::path::Named;
 use super::problem::Problem;
@@ -74,10 +74,10 @@ pub struct RefreshBody {
 pub async fn refresh(
     State(app): State<Arc<App>>,
     asker: Asker,
-    body: OptionalBody<RefreshBody>,
+    body: Unread<RefreshBody>,
 ) -> Result<Response, Problem> {
-    let body = body.parse()?;
     let caller = asker.key_beside_token(&app).await?;
+    let body = body.read().await?;
     let idempotency = asker.idempotency(&body.raw)?;
     match (body.value.refresh_token, body.value.token) {
         (Some(token), _) => Ok(signed_in(app.service.refresh(caller.as_ref(), &token, idempotency).await?)),
@@ -125,10 +125,10 @@ impl Done {
 pub async fn logout(
     State(app): State<Arc<App>>,
     asker: Asker,
-    body: OptionalBody<LogoutBody>,
+    body: Unread<LogoutBody>,
 ) -> Result<Json<Done>, Problem> {
-    let body = body.parse()?;
     let me = asker.user(&app).await?;
+    let body = body.read_if_any().await?;
     if body.value.everywhere {
         let ended = app.service.sign_out_everywhere(&me, &asker.client()).await?;
         return Ok(Done::saying(format!("Signed out of {ended} sessions")));
@@ -198,11 +198,7 @@ pub async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<Sess
         NamedProblems, TokenProblems,
     )
 )]
-pub async fn end(
-    State(app): State<Arc<App>>,
-    asker: Asker,
-    Named(id): Named<String>,
-) -> Result<Json<Done>, Problem> {
+pub async fn end(State(app): State<Arc<App>>, asker: Asker, Named(id): Named<String>) -> Result<Json<Done>, Problem> {
     let me = asker.user(&app).await?;
     let id = id.parse().map_err(|_| Problem::not_found("session"))?;
     app.service.sign_out(&me, id, &asker.client()).await?;

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::asker::Asker;
-use super::body::{Body, OptionalBody};
+use super::body::Unread;
 use super::customers::for_administrator;
 use super::docs::{AdminProblems, ConflictProblems, NamedProblems, WriteProblems};
 use super::path::Named;
@@ -64,13 +64,13 @@ pub async fn set_status(
     State(app): State<Arc<App>>,
     asker: Asker,
     Named(id): Named<String>,
-    body: Body<StatusBody>,
+    body: Unread<StatusBody>,
 ) -> Result<Json<StatusChanged>, Problem> {
-    let StatusBody { status, reason } = body.value;
-    let caller = match status {
-        TenantStatus::Cancelled => asker.of_tenant(&app, &id).await?,
-        _ => for_administrator(&app, &asker, &id).await?,
-    };
+    let caller = asker.of_tenant(&app, &id).await?;
+    let StatusBody { status, reason } = body.read().await?.value;
+    if status != TenantStatus::Cancelled {
+        asker.administrator(&app).await?;
+    }
     change_status(&app, &caller, status, reason).await
 }
 
@@ -88,10 +88,10 @@ pub async fn suspend(
     State(app): State<Arc<App>>,
     asker: Asker,
     Named(id): Named<String>,
-    body: OptionalBody<ReasonBody>,
+    body: Unread<ReasonBody>,
 ) -> Result<Json<StatusChanged>, Problem> {
     let caller = for_administrator(&app, &asker, &id).await?;
-    change_status(&app, &caller, TenantStatus::Suspended, body.parse()?.value.reason).await
+    change_status(&app, &caller, TenantStatus::Suspended, body.read_if_any().await?.value.reason).await
 }
 
 /// Activates a suspended or pending customer.
@@ -108,10 +108,10 @@ pub async fn activate(
     State(app): State<Arc<App>>,
     asker: Asker,
     Named(id): Named<String>,
-    body: OptionalBody<ReasonBody>,
+    body: Unread<ReasonBody>,
 ) -> Result<Json<StatusChanged>, Problem> {
     let caller = for_administrator(&app, &asker, &id).await?;
-    change_status(&app, &caller, TenantStatus::Active, body.parse()?.value.reason).await
+    change_status(&app, &caller, TenantStatus::Active, body.read_if_any().await?.value.reason).await
 }
 
 async fn change_status(

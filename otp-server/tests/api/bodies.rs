@@ -120,7 +120,9 @@ async fn only_json_is_read() {
         let call = request_otp(&customer, r#"{"email":"a@example.org"}"#);
         if content_type.is_empty() { call.without("content-type") } else { call.header("content-type", content_type) }
     };
-    for content_type in ["", "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data", "jso\u{e4}n"] {
+    for content_type in
+        ["", "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data", "jso\u{e4}n"]
+    {
         world.send(say(content_type)).await.problem(415, "unsupported_media_type");
     }
     for content_type in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.acme+json"] {
@@ -128,7 +130,8 @@ async fn only_json_is_read() {
     }
     // Where a body may be left out, its type is asked for only when there is one.
     let user = world.sign_in(&customer.key, "ann@example.org").await;
-    let logout = |body: &'static str| post("/auth/logout", Value::Null).raw(body).without("content-type").bearer(&user.token);
+    let logout =
+        |body: &'static str| post("/auth/logout", Value::Null).raw(body).without("content-type").bearer(&user.token);
     world.send(logout("{}")).await.problem(415, "unsupported_media_type");
     world.send(logout("")).await.ok();
 }
@@ -175,11 +178,44 @@ async fn fields_that_break_their_rule_are_named() {
         (request(json!({"phone": "+49 30 1234567"})), "invalid_channel", "channel"),
         (request(json!({"email": "a@example.org", "purpose": "Log in"})), "invalid_purpose", "purpose"),
         (request(json!({"email": "a@example.org", "context": "a\nb"})), "invalid_context", "context"),
-        (request(json!({"email": "a@example.org", "metadata": {"x": "y".repeat(2_000)}})), "invalid_metadata", "metadata"),
+        (
+            request(json!({"email": "a@example.org", "metadata": {"x": "y".repeat(2_000)}})),
+            "invalid_metadata",
+            "metadata",
+        ),
     ] {
         let reply = world.send(call).await;
         let problem = reply.problem(400, code);
         assert_eq!(problem["errors"], json!([{"field": field, "message": problem["detail"]}]), "{reply}");
     }
     world.key(&customer, json!({"mode": "test", "allowedOrigins": ["http://localhost:*"]})).await;
+}
+
+#[tokio::test]
+async fn who_may_not_call_is_told_before_the_body_is_looked_at() {
+    let (world, customer) = stage().await;
+    let key = customer.path(&format!("/api-keys/{}", customer.key_id));
+    for (method, path) in [
+        ("POST", "/auth/request-otp".to_owned()),
+        ("POST", "/auth/verify-otp".to_owned()),
+        ("POST", "/auth/logout".to_owned()),
+        ("POST", "/admin/customers".to_owned()),
+        ("PUT", "/admin/customers/me".to_owned()),
+        ("PUT", customer.path("")),
+        ("PUT", customer.path("/status")),
+        ("POST", customer.path("/suspend")),
+        ("POST", customer.path("/activate")),
+        ("POST", customer.path("/api-keys")),
+        ("PUT", key.clone()),
+        ("POST", format!("{key}/rotate")),
+    ] {
+        for body in [vec![b'x'; 70_000], Vec::new(), b"{".to_vec()] {
+            let call = Call::new(method.parse().unwrap(), path.clone()).raw(body).header("content-type", "text/plain");
+            assert_eq!(world.send(call).await.status, 401, "{method} {path}");
+        }
+    }
+    // Nor does a customer learn from a body that another one exists.
+    let other = world.customer().await;
+    let call = put(other.path("/status"), Value::Null).raw("{").bearer(&customer.key);
+    world.send(call).await.problem(404, "not_found");
 }

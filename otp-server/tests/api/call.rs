@@ -152,16 +152,15 @@ impl Reply {
     pub fn check(&self) {
         let ids: Vec<_> = self.headers.get_all("x-request-id").iter().collect();
         assert!(ids.len() == 1 && !ids[0].is_empty(), "{self}");
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            ("referrer-policy", "no-referrer"),
-        ] {
+        for (name, value) in
+            [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")]
+        {
             assert_eq!(self.header(name), Some(value), "{self}");
         }
         let policy = self.header("content-security-policy").unwrap_or_default();
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{self}");
-        let may_be_kept = self.status.is_success() && ["jwks.json", "openapi.json"].iter().any(|end| self.path.ends_with(end));
+        let may_be_kept =
+            self.status.is_success() && ["jwks.json", "openapi.json"].iter().any(|end| self.path.ends_with(end));
         let kept = self.header("cache-control").expect("every answer says who may keep it");
         assert!(kept == "no-store" || (may_be_kept && kept.contains("max-age")), "{self}");
         let is_admin = self.path.starts_with("/admin");
@@ -185,7 +184,11 @@ impl Reply {
         assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{self}");
         let code = body["code"].as_str().unwrap();
         assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{self}");
-        assert_eq!(self.header("retry-after").map(str::to_owned), body["retryAfter"].as_u64().map(|wait| wait.to_string()), "{self}");
+        assert_eq!(
+            self.header("retry-after").map(str::to_owned),
+            body["retryAfter"].as_u64().map(|wait| wait.to_string()),
+            "{self}"
+        );
         if self.status == StatusCode::TOO_MANY_REQUESTS {
             assert!(body["retryAfter"].as_u64().is_some_and(|wait| wait > 0), "{self}");
         }

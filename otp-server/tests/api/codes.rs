@@ -92,7 +92,18 @@ async fn what_can_be_no_code_is_refused_uncounted() {
     let world = World::new();
     let customer = world.customer().await;
     let asked = world.ask(&customer.key, "ann@example.org").await;
-    for otp in ["", "12", "12345678", "1234567890", "12345678a", "١٢٣٤٥٦٧٨٩", "１２３４５６７８９", "123456789\u{0}", "1234\u{a0}56789", "+12345678"] {
+    for otp in [
+        "",
+        "12",
+        "12345678",
+        "1234567890",
+        "12345678a",
+        "١٢٣٤٥٦٧٨٩",
+        "１２３４５６７８９",
+        "123456789\u{0}",
+        "1234\u{a0}56789",
+        "+12345678",
+    ] {
         let body = json!({"challengeId": asked.challenge, "otp": otp});
         let problem = world.verify(&customer.key, body).await.problem(400, "invalid_otp_format");
         assert_eq!(problem["errors"][0]["field"], "otp", "{otp}");

@@ -32,7 +32,15 @@ async fn stage() -> (World, Customer) {
 #[tokio::test]
 async fn a_preflight_needs_no_key_and_is_answered_on_every_auth_route() {
     let world = World::new();
-    for path in ["/auth/request-otp", "/auth/verify-otp", "/auth/me", "/auth/refresh", "/auth/logout", "/auth/sessions", "/auth/sessions/sess_x"] {
+    for path in [
+        "/auth/request-otp",
+        "/auth/verify-otp",
+        "/auth/me",
+        "/auth/refresh",
+        "/auth/logout",
+        "/auth/sessions",
+        "/auth/sessions/sess_x",
+    ] {
         let reply = world.send(preflight(path, "https://shop.example")).await;
         assert_eq!((reply.status.as_u16(), reply.body.len()), (204, 0), "{reply}");
         assert_eq!(named(&reply), Some("https://shop.example"));

@@ -43,7 +43,10 @@ async fn a_customer_changes_itself_and_the_administrator_its_plan() {
     assert_eq!(changed["customer"]["companyName"], "Acme Ltd");
     let by_administrator = put(customer.path(""), json!({"plan": "pro", "email": "new@acme.example"})).bearer(ADMIN);
     let changed = world.send(by_administrator).await.ok();
-    assert_eq!((&changed["customer"]["plan"], &changed["customer"]["email"]), (&json!("pro"), &json!("new@acme.example")));
+    assert_eq!(
+        (&changed["customer"]["plan"], &changed["customer"]["email"]),
+        (&json!("pro"), &json!("new@acme.example"))
+    );
     let seen = world.send(get(customer.path("")).bearer(&customer.key)).await.ok();
     assert_eq!(seen, changed);
 }

@@ -247,7 +247,8 @@ impl World {
     /// Writes a record past all rules.
     pub async fn write(&self, tenant: TenantId, record: impl Into<store::Record>) {
         let record = record.into();
-        let changes = Changes { puts: vec![record], adds: vec![Add::one(CounterKey::CONFIGURATION)], ..Changes::none() };
+        let changes =
+            Changes { puts: vec![record], adds: vec![Add::one(CounterKey::CONFIGURATION)], ..Changes::none() };
         let reads = Reads { scope: Scope::Tenant(tenant), wanted: Vec::new() };
         self.store.inner.transact(reads, Box::new(move |_| changes.clone())).await.unwrap();
         // What was cached is looked at again after a second.

@@ -23,7 +23,8 @@ async fn every_route_that_sends_or_creates_does_it_once() {
     let world = World::new();
     let customer = world.customer().await;
 
-    let asked = twice(&world, || post("/auth/request-otp", json!({"email": "ann@example.org"})).bearer(&customer.key)).await;
+    let asked =
+        twice(&world, || post("/auth/request-otp", json!({"email": "ann@example.org"})).bearer(&customer.key)).await;
     world.service.deliver_pending(10).await.unwrap();
     assert_eq!(world.inbox.count(), 1);
 
@@ -31,14 +32,16 @@ async fn every_route_that_sends_or_creates_does_it_once() {
     let signed_in = twice(&world, || post("/auth/verify-otp", said.clone()).bearer(&customer.key)).await.json();
     assert_eq!(world.events(customer.space(Mode::Live), EventKind::UserLoggedIn).await, 1);
 
-    let refreshed = twice(&world, || post("/auth/refresh", json!({"refreshToken": signed_in["refreshToken"]}))).await.json();
+    let refreshed =
+        twice(&world, || post("/auth/refresh", json!({"refreshToken": signed_in["refreshToken"]}))).await.json();
     world.me(refreshed["token"].as_str().unwrap()).await.ok();
 
     twice(&world, || post("/admin/customers", json!({"name": "B", "email": "b@example.org"})).bearer(ADMIN)).await;
     let all = world.send(get("/admin/customers").bearer(ADMIN)).await.ok();
     assert_eq!(all["customers"].as_array().unwrap().len(), 2);
 
-    let created = twice(&world, || post(customer.path("/api-keys"), json!({"name": "New"})).bearer(&customer.key)).await.json();
+    let created =
+        twice(&world, || post(customer.path("/api-keys"), json!({"name": "New"})).bearer(&customer.key)).await.json();
     let rotate = customer.path(&format!("/api-keys/{}/rotate", created["keyId"].as_str().unwrap()));
     let call = || post(rotate.clone(), json!({})).bearer(&customer.key).once("order-8");
     let first = world.send(call()).await.ok();

@@ -32,7 +32,10 @@ async fn a_key_is_shown_once_and_listed_without_itself() {
     assert!(!list.text().contains(key));
     let listed = status_of(&world, &customer, created["keyId"].as_str().unwrap()).await;
     assert_eq!(listed["last4"], key[key.len() - 4..]);
-    assert_eq!((&listed["type"], &listed["mode"], &listed["status"]), (&json!("publishable"), &json!("live"), &json!("active")));
+    assert_eq!(
+        (&listed["type"], &listed["mode"], &listed["status"]),
+        (&json!("publishable"), &json!("live"), &json!("active"))
+    );
     assert_eq!(listed["allowedOrigins"], json!(["https://shop.example"]));
     assert_eq!(listed["allowedIps"], json!(["192.0.2.0/24", "2001:db8::1/128"]));
     assert_eq!(listed["expiresAt"], "2027-01-01T00:00:00.000Z");
@@ -94,7 +97,10 @@ async fn a_rotated_key_works_until_its_grace_ends() {
     let new_id = rotated["keyId"].as_str().unwrap();
     let at_once = world.send(rotate(new_id, json!({"graceSeconds": 0}))).await.ok();
     world.send(me(new)).await.problem(401, "invalid_api_key");
-    let by_default = Call::new(axum::http::Method::POST, customer.path(&format!("/api-keys/{}/rotate", at_once["keyId"].as_str().unwrap())));
+    let by_default = Call::new(
+        axum::http::Method::POST,
+        customer.path(&format!("/api-keys/{}/rotate", at_once["keyId"].as_str().unwrap())),
+    );
     let by_default = world.send(by_default.bearer(ADMIN)).await.ok();
     assert_eq!(by_default["oldKeyExpiresAt"], "2026-02-07T08:16:30.123Z");
     for wrong in [2_592_001_u64, u64::MAX] {
@@ -111,7 +117,13 @@ async fn a_key_is_bound_to_its_networks_or_its_customers() {
     let world = World::new();
     let customer = world.customer().await;
     let (key, id) = world.key(&customer, json!({"allowedIps": ["192.0.2.0/24", "2001:db8::/32"]})).await;
-    for (ip, allowed) in [("192.0.2.200", true), ("::ffff:192.0.2.9", true), ("2001:db8::7", true), ("198.51.100.1", false), ("::1", false)] {
+    for (ip, allowed) in [
+        ("192.0.2.200", true),
+        ("::ffff:192.0.2.9", true),
+        ("2001:db8::7", true),
+        ("198.51.100.1", false),
+        ("::1", false),
+    ] {
         let reply = world.send(me(&key).from(ip)).await;
         match allowed {
             true => drop(reply.ok()),

@@ -81,7 +81,9 @@ async fn metrics_count_requests_and_name_nobody() {
     world.send(get(format!("/auth/{}/.well-known/jwks.json", customer.id))).await;
     world.send(get("/nowhere/ann.canary@example.org").bearer(&customer.key)).await;
     world.send(Call::new(Method::from_bytes(b"BREW").unwrap(), "/auth/me")).await;
-    world.send(post("/auth/verify-otp", json!({"email": "ann.canary@example.org", "otp": "1"})).bearer(&customer.key)).await;
+    world
+        .send(post("/auth/verify-otp", json!({"email": "ann.canary@example.org", "otp": "1"})).bearer(&customer.key))
+        .await;
 
     let reply = world.send_to_operator(get("/metrics")).await;
     assert!(reply.header("content-type").unwrap().starts_with("application/openmetrics-text"), "{reply}");

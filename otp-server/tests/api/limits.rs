@@ -39,7 +39,10 @@ async fn three_codes_an_hour_reach_one_recipient() {
     world.advance(3_420);
     let reply = world.send(ask(&customer.key, "ann@example.org")).await;
     assert_eq!(reply.ok()["remaining"], 0);
-    assert_eq!(world.send(ask(&customer.key, "ann@example.org")).await.problem(429, "rate_limit_exceeded")["retryAfter"], 60);
+    assert_eq!(
+        world.send(ask(&customer.key, "ann@example.org")).await.problem(429, "rate_limit_exceeded")["retryAfter"],
+        60
+    );
 }
 
 #[tokio::test]

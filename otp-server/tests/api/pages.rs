@@ -79,7 +79,9 @@ async fn the_page_loads_everything_from_this_server() {
     assert!(initializer.contains("\"/openapi.json\"") && !initializer.contains("http"), "{initializer}");
     world.send(get("/docs/no-such-file.js")).await.problem(404, "route_not_found");
     let policy = page.header("content-security-policy").unwrap();
-    for strict in ["default-src 'none'", "script-src 'self';", "connect-src 'self'", "base-uri 'none'", "form-action 'none'"] {
+    for strict in
+        ["default-src 'none'", "script-src 'self';", "connect-src 'self'", "base-uri 'none'", "form-action 'none'"]
+    {
         assert!(policy.contains(strict), "{policy}");
     }
 }
@@ -102,7 +104,10 @@ async fn public_keys_are_listed_and_shared_secrets_are_not() {
     }
     let own = keys(path.clone()).await;
     for key in &own {
-        assert!(key["kid"].is_string() && key["use"] == "sig" && key.get("d").is_none() && key.get("k").is_none(), "{key}");
+        assert!(
+            key["kid"].is_string() && key["use"] == "sig" && key.get("d").is_none() && key.get("k").is_none(),
+            "{key}"
+        );
     }
     let mut kinds: Vec<_> = own.iter().map(|key| key["alg"].as_str().unwrap()).collect();
     kinds.sort_unstable();

@@ -169,7 +169,10 @@ async fn the_policy_of_the_docs_admits_no_more_than_the_page_needs() {
             let others = if others.is_empty() { "'none'".to_owned() } else { others.join(" ") };
             let stricter = policy.replace(directive, &format!("{name} {others}"));
             let (_, complaints) = page(Some(stricter.clone())).await;
-            assert!(complaints.iter().any(|line| line.contains("Content Security Policy")), "{stricter}: {complaints:?}");
+            assert!(
+                complaints.iter().any(|line| line.contains("Content Security Policy")),
+                "{stricter}: {complaints:?}"
+            );
         }
     }
 }

@@ -160,7 +160,8 @@ async fn of_64_requests_at_once_a_free_day_serves_50() {
     let world = World::new();
     let customer = world.customer_on("free").await;
     let server = Server::start(world).await;
-    let ask = |to: usize| post("/auth/request-otp", json!({"email": format!("ann{to}@example.org")})).bearer(&customer.key);
+    let ask =
+        |to: usize| post("/auth/request-otp", json!({"email": format!("ann{to}@example.org")})).bearer(&customer.key);
     let replies = server.storm((0..64).map(ask).collect()).await;
     assert_eq!((tally(&replies, "200"), tally(&replies, "429 quota_exceeded")), (50, 14));
     server.world.service.deliver_pending(1_000).await.unwrap();
@@ -193,7 +194,8 @@ async fn a_revoked_key_never_works_again() {
         let (key, id) = world.key(&customer, json!({})).await;
         let revoked = Arc::new(AtomicBool::new(false));
         let warm = Arc::new(Barrier::new(lines.len() + 1));
-        let users = lines.drain(..).map(|line| tokio::spawn(use_until_dead(line, key.clone(), revoked.clone(), warm.clone())));
+        let users =
+            lines.drain(..).map(|line| tokio::spawn(use_until_dead(line, key.clone(), revoked.clone(), warm.clone())));
         let users: Vec<_> = users.collect();
         let notes = tokio::spawn(note_uses(world.clone(), revoked.clone()));
         warm.wait().await;
@@ -206,7 +208,8 @@ async fn a_revoked_key_never_works_again() {
         world.advance(5);
         lines[0].send(get("/admin/customers/me").bearer(&key)).await.problem(401, "invalid_api_key");
         let listed = world.send(get(customer.path("/api-keys")).bearer(ADMIN)).await.ok();
-        let listed = listed["keys"].as_array().unwrap().iter().find(|listed| listed["keyId"] == id.as_str()).cloned().unwrap();
+        let listed =
+            listed["keys"].as_array().unwrap().iter().find(|listed| listed["keyId"] == id.as_str()).cloned().unwrap();
         assert_eq!(listed["status"], "revoked");
     }
 }

@@ -79,7 +79,8 @@ async fn another_customers_challenges_and_sessions_answer_like_unknown_ones() {
     }
     world.verify(&other.key, theirs.body()).await.ok();
 
-    let (ann, ben) = (world.sign_in(&mine.key, "ann@example.org").await, world.sign_in(&mine.key, "ben@example.org").await);
+    let (ann, ben) =
+        (world.sign_in(&mine.key, "ann@example.org").await, world.sign_in(&mine.key, "ben@example.org").await);
     let end = |session: String| {
         world.send(delete(format!("/auth/sessions/{session}")).bearer(&ann.token).header("x-request-id", "same"))
     };
@@ -117,14 +118,16 @@ async fn whether_an_address_belongs_to_a_user_is_not_told() {
     world.sign_in(&customer.key, "known@example.org").await;
     world.advance(3_700);
     let mut answers = Vec::new();
-    for (email, create) in [("known@example.org", true), ("stranger@example.org", true), ("nobody@example.org", false)] {
+    for (email, create) in [("known@example.org", true), ("stranger@example.org", true), ("nobody@example.org", false)]
+    {
         let body = json!({"email": email, "createUser": create});
         let call = post("/auth/request-otp", body).bearer(&publishable).header("x-request-id", "same");
         let mut reply = world.send(call).await;
         let challenge = reply.ok()["challengeId"].as_str().unwrap().to_owned();
         reply.body = reply.text().replace(&challenge, "…").into();
         let guess = json!({"email": email, "otp": "000000000"});
-        let guess = world.send(post("/auth/verify-otp", guess).bearer(&publishable).header("x-request-id", "same")).await;
+        let guess =
+            world.send(post("/auth/verify-otp", guess).bearer(&publishable).header("x-request-id", "same")).await;
         answers.push((whole(&reply), whole(&guess)));
     }
     assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:?}");

@@ -1,6 +1,6 @@
 //! What the tests have in common.
 
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
