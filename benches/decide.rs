@@ -10,9 +10,7 @@ use async_trait::async_trait;
 use criterion::{BenchmarkGroup, measurement::WallTime};
 use otp_benches::harness::Harness;
 use otp_benches::world::{World, address, now};
-use otp_core::store::{
-    Decide, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
-};
+use otp_core::store::{Decide, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
 use otp_core::{OtpRequest, OtpVerification, Timestamp};
 
 /// Takes the next command away instead of running it.
@@ -68,10 +66,10 @@ fn main() {
     let mut harness = Harness::default();
     let trap = Arc::new(Trap::default());
     let world = now(World::on(Arc::clone(&trap)));
-    let ask = |name| trap.catch(|| drop(now(world.service.request_otp(&world.caller, OtpRequest::to(address(name, 0))))));
-    let say = |verification: OtpVerification| {
-        trap.catch(|| drop(now(world.service.verify_otp(&world.caller, verification))))
-    };
+    let ask =
+        |name| trap.catch(|| drop(now(world.service.request_otp(&world.caller, OtpRequest::to(address(name, 0))))));
+    let say =
+        |verification: OtpVerification| trap.catch(|| drop(now(world.service.verify_otp(&world.caller, verification))));
 
     let request = ask("new");
     let challenge = now(world.request(address("known", 0)));

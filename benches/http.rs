@@ -58,7 +58,10 @@ fn measure() {
     let after = tested.server.resident();
     let floor_after = floor.server.resident();
     let memory = format!("{idle:.1} MiB idle, {after:.1} MiB after");
-    Row::new("http/memory", memory.clone()).against(format!("floor {floor_after:.1} MiB after"), "").memory(memory).print();
+    Row::new("http/memory", memory.clone())
+        .against(format!("floor {floor_after:.1} MiB after"), "")
+        .memory(memory)
+        .print();
     start_again(&product, tested.server);
 }
 

@@ -55,7 +55,10 @@ fn print(many: &str, few: &str, measured: &Cost, base: &Cost) {
         let rates = [per_second(measured.calls, took), per_second(base.calls, base_took)];
         let cpu_ratio = percent(cpu.as_secs_f64(), base_cpu.as_secs_f64());
         Row::new(format!("sqlite_flatness/{name}, {many}"), rate(measured.calls, took))
-            .against(format!("{few} {}", rate(base.calls, base_took)), format!("{}, CPU {cpu_ratio}", percent(rates[0], rates[1])))
+            .against(
+                format!("{few} {}", rate(base.calls, base_took)),
+                format!("{}, CPU {cpu_ratio}", percent(rates[0], rates[1])),
+            )
             .cpu(per_call(cpu, measured.calls))
             .print();
     }

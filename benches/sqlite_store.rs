@@ -52,7 +52,8 @@ fn level(runtime: &Runtime, callers: usize, calls: usize) {
         let (requests, verifications) = (Arc::clone(&requests), Arc::clone(&verifications));
         let world = Arc::clone(&world);
         race(runtime, callers, calls, move |number| {
-            let (world, address, verifications) = (Arc::clone(&world), requests[number].clone(), Arc::clone(&verifications));
+            let (world, address, verifications) =
+                (Arc::clone(&world), requests[number].clone(), Arc::clone(&verifications));
             async move {
                 let challenge = world.request(address.clone()).await;
                 verifications.lock().expect("no panic").push((address, challenge));

@@ -35,7 +35,11 @@ fn main() {
     group.finish();
     for act in ["mint", "verify"] {
         for algorithm in [Algorithm::Hs256, Algorithm::EdDsa, Algorithm::Es256] {
-            harness.row(&format!("token/{act}_{algorithm}"), &format!("token/bare_{act}_{algorithm}"), "signature alone");
+            harness.row(
+                &format!("token/{act}_{algorithm}"),
+                &format!("token/bare_{act}_{algorithm}"),
+                "signature alone",
+            );
         }
     }
     harness.criterion.final_summary();

@@ -16,10 +16,13 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use otp_core::store::{
-    Changes, Decide, Due, Key, Kind, Lease, LeaseId, Read, Reads, Record, Settled, SmallBytes, Snapshot, Store, StoreError,
+    Changes, Decide, Due, Key, Kind, Lease, LeaseId, Read, Reads, Record, Settled, SmallBytes, Snapshot, Store,
+    StoreError,
 };
 use otp_core::usage::CounterKey;
-use otp_core::{Address, KeyRing, Mode, NewTenant, OtpRequest, OtpVerification, Service, SystemRandom, TenantId, Timestamp};
+use otp_core::{
+    Address, KeyRing, Mode, NewTenant, OtpRequest, OtpVerification, Service, SystemRandom, TenantId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// How often a decision is tried again: each time something it had not seen was in its way.

@@ -108,7 +108,8 @@ mod tests {
 
     async fn call(at: SocketAddr, credential: &str, request: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(at).await.unwrap();
-        let head = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Bearer {credential}\r\n");
+        let head =
+            format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Bearer {credential}\r\n");
         let body = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all((head + &body).as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -14,7 +14,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use otp_core::store::MemoryStore;
 use otp_core::token::Algorithm;
-use otp_core::{Address, Clock, KeyRing, Mode, NewTenant, OtpRequest, OtpVerification, Service, SystemClock, SystemRandom};
+use otp_core::{
+    Address, Clock, KeyRing, Mode, NewTenant, OtpRequest, OtpVerification, Service, SystemClock, SystemRandom,
+};
 use serde_json::Value;
 
 /// What a backend knows of whoever signs its users in.
@@ -44,7 +46,8 @@ impl Issuer<'_> {
         if claims["iss"] != self.name || claims["aud"] != self.audience {
             return Err("made by or for somebody else");
         }
-        let in_time = claims["nbf"].as_i64().is_some_and(|from| from <= now) && claims["exp"].as_i64().is_some_and(|end| now < end);
+        let in_time = claims["nbf"].as_i64().is_some_and(|from| from <= now)
+            && claims["exp"].as_i64().is_some_and(|end| now < end);
         if in_time { Ok(claims) } else { Err("not good at this time") }
     }
 

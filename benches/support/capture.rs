@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use otp_core::Timestamp;
 use otp_core::store::{
     Changes, Decide, Due, Key, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, SmallBytes, Snapshot, Store,
     StoreError,
 };
 use otp_core::usage::CounterKey;
-use otp_core::Timestamp;
 
 /// What one command writes: rows as a store has them, with nothing left to be turned into text.
 #[derive(Clone, Debug, Default)]

@@ -98,7 +98,9 @@ impl Floor {
         for put in &mut rows.puts {
             match put.key.kind {
                 Kind::Recipient => put.key.id = bucket.as_bytes().into(),
-                Kind::Challenge => (put.key.id, put.owner) = (challenge.as_bytes().into(), Some(subject.as_bytes().into())),
+                Kind::Challenge => {
+                    (put.key.id, put.owner) = (challenge.as_bytes().into(), Some(subject.as_bytes().into()))
+                }
                 Kind::Message => put.key.id = message.as_bytes().into(),
                 _ => put.key.id = EventId::new(at, &SystemRandom).as_bytes().into(),
             }
@@ -134,7 +136,9 @@ impl Floor {
         let owner = |bytes: &[u8; 16]| Some(SmallBytes::from(bytes));
         for put in &mut rows.puts {
             match put.key.kind {
-                Kind::Challenge => (put.key.id, put.owner) = (challenge.as_bytes().into(), Some(subject.as_bytes().into())),
+                Kind::Challenge => {
+                    (put.key.id, put.owner) = (challenge.as_bytes().into(), Some(subject.as_bytes().into()))
+                }
                 Kind::User => (put.key.id, put.alias) = (user.as_bytes().into(), Some(subject.as_bytes().into())),
                 Kind::Session => (put.key.id, put.owner) = (session.as_bytes().into(), owner(user.as_bytes())),
                 _ => put.key.id = EventId::new(at, &SystemRandom).as_bytes().into(),

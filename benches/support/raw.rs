@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use otp_core::store::{Kind, SmallBytes};
 use otp_core::Timestamp;
+use otp_core::store::{Kind, SmallBytes};
 use otp_core::usage::CounterKey;
 use otp_store_sqlite::SqliteStore;
 use rusqlite::{Connection, Result, Statement};

@@ -201,9 +201,13 @@ mod tests {
         for same in ["https://acme.com", "https://ACME.com", "https://acme.com:443"] {
             assert!(exact.matches(&origin(same)), "{same}");
         }
-        for other in
-            ["http://acme.com", "https://acme.com:8443", "https://acme.com.evil.com", "https://evilacme.com", "https://a.acme.com"]
-        {
+        for other in [
+            "http://acme.com",
+            "https://acme.com:8443",
+            "https://acme.com.evil.com",
+            "https://evilacme.com",
+            "https://a.acme.com",
+        ] {
             assert!(!exact.matches(&origin(other)), "{other}");
         }
         let subdomains: OriginPattern = "https://*.acme.com".parse().unwrap();

@@ -168,7 +168,14 @@ mod tests {
     #[test]
     fn what_is_no_id_is_refused() {
         let beyond = format!("cust_{}", "z".repeat(22));
-        for text in ["", "cust_", "user_1111111111111111111111", "cust_111111111111111111111", "cust_1111111111111111111110", &beyond] {
+        for text in [
+            "",
+            "cust_",
+            "user_1111111111111111111111",
+            "cust_111111111111111111111",
+            "cust_1111111111111111111110",
+            &beyond,
+        ] {
             assert_eq!(text.parse::<TenantId>(), Err(InvalidId), "{text}");
         }
     }

@@ -188,7 +188,8 @@ mod tests {
 
     fn codes(format: &str, count: u32) -> Vec<Secret> {
         let keys = KeyRing::generate(&SeededRandom::new(3)).tenant(TenantId::from_bytes([1; 16]));
-        let subject = SubjectKey::of(&keys, Mode::Live.byte(), &crate::Address::Email("a@example.org".parse().unwrap()));
+        let subject =
+            SubjectKey::of(&keys, Mode::Live.byte(), &crate::Address::Email("a@example.org".parse().unwrap()));
         let code = |number: u32| {
             let mut id = [0; 16];
             id[..4].copy_from_slice(&number.to_be_bytes());

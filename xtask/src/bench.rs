@@ -82,9 +82,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_by_characters() {
-        let row = |name: &str, measured: &str| {
-            [name, measured, "", "80 %", "", ""].map(str::to_owned).to_vec()
-        };
+        let row = |name: &str, measured: &str| [name, measured, "", "80 %", "", ""].map(str::to_owned).to_vec();
         let lines = lines(&[row("a", "2.1 µs"), row("longer", "11/s")]);
         assert_eq!(lines, ["a       2.1 µs    80 %", "longer  11/s      80 %"]);
     }

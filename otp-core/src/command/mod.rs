@@ -12,7 +12,7 @@ mod verify_otp;
 
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKey};
 pub(crate) use request_otp::{RequestOtp, Requested};
-pub(crate) use session::{Presented, Refreshed, RefreshSession, SignOut};
+pub(crate) use session::{Presented, RefreshSession, Refreshed, SignOut};
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
 pub(crate) use verify_otp::{Verified, VerifyOtp, Wanted};
 

@@ -128,9 +128,8 @@ impl Command for SignOut {
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
-        let theirs = |session: &&Session| {
-            session.space == self.space && session.user == self.user && session.is_open(self.now)
-        };
+        let theirs =
+            |session: &&Session| session.space == self.space && session.user == self.user && session.is_open(self.now);
         let open: Vec<&Session> = seen.all::<Session>().filter(theirs).collect();
         let page_is_full = self.only.is_none() && seen.all::<Session>().count() == SESSIONS;
         let next = seen.all::<Session>().last().filter(|_| page_is_full).map(|session| session.id);

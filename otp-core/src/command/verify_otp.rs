@@ -136,9 +136,8 @@ impl VerifyOtp {
         if let Some(until) = log.and_then(|log| log.full_until(limits.guesses_per_recipient, self.now)) {
             return Err(self.limited(limits.guesses_per_recipient, until));
         }
-        let full = self.network_guesses().and_then(|count| {
-            sliding(seen, count).full_until(limits.guesses_per_ip, self.now)
-        });
+        let full =
+            self.network_guesses().and_then(|count| sliding(seen, count).full_until(limits.guesses_per_ip, self.now));
         match full {
             Some(until) => Err(self.limited(limits.guesses_per_ip, until)),
             None => Ok(()),
@@ -174,12 +173,7 @@ impl VerifyOtp {
         (Err(Error::OtpInvalid { remaining, allowance }), changes)
     }
 
-    fn accepted(
-        &self,
-        seen: &Snapshot,
-        challenge: Challenge,
-        address: Sealed,
-    ) -> (Result<Verified, Error>, Changes) {
+    fn accepted(&self, seen: &Snapshot, challenge: Challenge, address: Sealed) -> (Result<Verified, Error>, Changes) {
         let known = seen.one::<User>();
         let mut changes = Changes { adds: self.usage(Counter::SuccessfulLogins), ..Changes::none() };
         if known.is_none() {

@@ -21,7 +21,12 @@ fn a_sealed_value_opens_only_for_its_tenant_place_and_ring() {
 fn a_newer_key_writes_and_the_older_still_reads() {
     let random: &dyn Random = &SeededRandom::new(1);
     let old = KeyRing::generate(random);
-    let both = ring(&format!("2:{},{}", STANDARD.encode([7u8; 31].map(|b| b).iter().chain(&[8]).copied().collect::<Vec<_>>()), old.export().expose())).unwrap();
+    let both = ring(&format!(
+        "2:{},{}",
+        STANDARD.encode([7u8; 31].map(|b| b).iter().chain(&[8]).copied().collect::<Vec<_>>()),
+        old.export().expose()
+    ))
+    .unwrap();
     let tenant = TenantId::from_bytes([1; 16]);
     let sealed = old.tenant(tenant).seal(random, b"x", b"y");
     assert_eq!(&both.tenant(tenant).open(b"x", &sealed).unwrap()[..], b"y");

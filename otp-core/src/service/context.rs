@@ -83,7 +83,8 @@ impl Caches {
         let polled_at = self.polled_at.load(Ordering::Relaxed);
         let is_due = now.as_millis().saturating_sub(polled_at) >= POLL_EVERY_MILLIS || now.as_millis() < polled_at;
         // One of the callers that find it due does it.
-        is_due && self.polled_at.compare_exchange(polled_at, now.as_millis(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        is_due
+            && self.polled_at.compare_exchange(polled_at, now.as_millis(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Caller, Service, lock};
 use super::tenants::check_name;
 use super::tokens::PROOF_TTL;
+use super::{Caller, Service, lock};
 use crate::access::{OriginPattern, parse_network};
 use crate::api_key::{ApiKey, KeyScope, KeyState, KeyType, KeyUse, new_key};
 use crate::clock::Timestamp;
@@ -218,8 +218,7 @@ impl Service {
         let (now, random) = (self.now(), self.random());
         let access_ttl = self.current(caller).await?.tenant.settings.tokens.access_ttl;
         let overlap = Duration::from_secs(access_ttl.into()).max(PROOF_TTL);
-        let key =
-            StoredSigningKey::generate(caller.space.tenant, algorithm, &caller.context.keys, now, random);
+        let key = StoredSigningKey::generate(caller.space.tenant, algorithm, &caller.context.keys, now, random);
         self.change(RotateSigningKey { key, overlap, trail: self.trail(caller) }).await?.map(|_| ())
     }
 

@@ -146,7 +146,9 @@ impl Revealed {
 }
 
 fn parse_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Error> {
-    let read = |text: &str| text.parse().map_err(|_| Error::invalid("invalid_cursor", "cursor", "use nextCursor as it was given"));
+    let read = |text: &str| {
+        text.parse().map_err(|_| Error::invalid("invalid_cursor", "cursor", "use nextCursor as it was given"))
+    };
     cursor.map(read).transpose()
 }
 

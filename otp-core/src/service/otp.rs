@@ -232,11 +232,7 @@ impl Service {
     /// [`Error::OtpNotFound`], [`Error::OtpInvalid`], [`Error::OtpExpired`], [`Error::OtpAttemptsExceeded`],
     /// [`Error::Invalid`], [`Error::RateLimited`], [`Error::PlanLimit`], [`Error::IdempotencyConflict`],
     /// [`Error::Store`]. A wrong guess is counted before the answer, whatever becomes of the answer.
-    pub async fn verify_otp(
-        &self,
-        caller: &Caller,
-        verification: OtpVerification,
-    ) -> Result<Answer<SignedIn>, Error> {
+    pub async fn verify_otp(&self, caller: &Caller, verification: OtpVerification) -> Result<Answer<SignedIn>, Error> {
         let context = self.current(caller).await?;
         let Answer { value, replayed } = self.verify(caller, &context, verification, Wanted::Session).await?;
         Ok(Answer { value: self.signed_in(&context, value)?, replayed })
@@ -327,7 +323,9 @@ fn identify(caller: &Caller, address: &Address) -> (SubjectKey, BucketKey) {
 fn check_channel(channel: Channel, address: &Address) -> Result<(), Error> {
     match (channel, address) {
         (Channel::Email, Address::Email(_)) | (Channel::Sms | Channel::Whatsapp, Address::Phone(_)) => Ok(()),
-        _ => Err(Error::invalid("invalid_channel", "channel", "use email for an address, sms or whatsapp for a number")),
+        _ => {
+            Err(Error::invalid("invalid_channel", "channel", "use email for an address, sms or whatsapp for a number"))
+        }
     }
 }
 

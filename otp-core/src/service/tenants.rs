@@ -240,7 +240,10 @@ impl Service {
         let change = TenantChange {
             name: edit.name.map(|name| check_name("name", &name)).transpose()?,
             email: edit.email.map(sealed).transpose()?,
-            company_name: edit.company_name.map(|name| optional(name, |name| check_name("companyName", name))).transpose()?,
+            company_name: edit
+                .company_name
+                .map(|name| optional(name, |name| check_name("companyName", name)))
+                .transpose()?,
             plan: edit.plan.map(|plan| self.check_plan(&plan)).transpose()?,
             webhook_url: edit.webhook_url.map(|url| optional(url, check_webhook)).transpose()?,
             allowed_origins: edit.allowed_origins.map(|origins| check_origins(&origins)).transpose()?,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::caller::place;
 use super::context::TenantContext;
 use super::otp::Proof;
-use super::caller::place;
 use super::{Service, SignedIn};
-use crate::command::{Refreshed, Verified};
 use crate::clock::Timestamp;
+use crate::command::{Refreshed, Verified};
 use crate::error::Error;
 use crate::id::TenantId;
 use crate::message::Channel;

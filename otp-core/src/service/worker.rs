@@ -167,9 +167,7 @@ impl Service {
                 let Rendered { subject, html, text } = template::render(&context).map_err(failed)?;
                 (subject, text, Some(html))
             }
-            Channel::Sms | Channel::Whatsapp => {
-                (String::new(), template::render_sms(&context).map_err(failed)?, None)
-            }
+            Channel::Sms | Channel::Whatsapp => (String::new(), template::render_sms(&context).map_err(failed)?, None),
         };
         Ok(Outgoing {
             id: message.id,

@@ -14,8 +14,8 @@ use crate::idempotency::StoredReply;
 use crate::limit::Recipient;
 use crate::message::Message;
 use crate::session::Session;
-use crate::tenant::Tenant;
 use crate::signing::StoredSigningKey;
+use crate::tenant::Tenant;
 use crate::user::User;
 
 /// Up to 32 bytes without an allocation: ids, owners and aliases.
