@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
-//! use otp_core::{KeyRing, Mode, NewTenant, OtpRequest, OtpVerification, Service, SystemRandom};
+//! use otp_core::{Address, KeyRing, Mode, NewTenant, OtpRequest, OtpVerification, Service, SystemRandom};
 //! use otp_core::store::MemoryStore;
 //! # use std::sync::{Arc, Mutex};
 //! # #[derive(Default)] struct Inbox(Mutex<Vec<Outgoing>>);
@@ -24,7 +24,7 @@
 //! let tenant = service.create_tenant(NewTenant::named("Acme", "ops@acme.com")).await?;
 //! let acme = service.program(tenant.id, Mode::Live).await?;
 //!
-//! let request = OtpRequest::to("ann@example.org".parse()?);
+//! let request = OtpRequest::to(Address::Email("ann@example.org".parse()?));
 //! let challenge = service.request_otp(&acme, request).await?.value.challenge_id;
 //! service.deliver_pending(10).await?;
 //!

@@ -16,7 +16,6 @@ use otp_core::usage::{Counter, Span};
 use otp_core::*;
 
 const ANN: &str = "ann@example.org";
-const LEASE: Duration = Duration::from_secs(60);
 
 fn sent(count: usize) -> Delivered {
     Delivered { sent: count, ..Delivered::default() }

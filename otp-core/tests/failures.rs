@@ -78,7 +78,7 @@ fn a_commit_of_which_nothing_was_heard_hands_out_nothing_and_counts() {
     assert_eq!(refusal(world.say(&acme, asked.id, &asked.code)), "otp_not_found", "the code is treated as spent");
     // Bob's message was committed, so it leaves: once the lease that nobody holds has ended.
     assert_eq!(world.deliver(), Delivered::default());
-    world.clock.advance(20 * SECOND);
+    world.clock.advance(LEASE);
     assert_eq!(world.deliver().sent, 1);
     let code = world.inbox.code_to("bob@example.org");
     assert!(world.say_at(&acme, "bob@example.org", &code).is_ok());
@@ -170,7 +170,7 @@ fn a_caller_who_goes_away_leaves_all_of_an_act_or_nothing() {
 
         // The message is there if the request was counted, and leaves once the lease of whoever went away has ended.
         let requested = world.counter(acme.space(), Counter::OtpRequests, Span::Day) - 1;
-        world.clock.advance(20 * SECOND);
+        world.clock.advance(LEASE);
         assert_eq!(world.deliver().sent as u64, requested);
         assert_eq!(world.count_events(acme.space(), EventKind::OtpRequested) as u64, requested + 1);
         // A guess that was judged stays counted.

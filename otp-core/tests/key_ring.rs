@@ -25,7 +25,7 @@ fn what_was_made_before_a_key_was_added_still_works() {
     let settled = world.sign_in(&acme, "bob@example.org");
     let asked = world.ask_for(&acme, ANN);
     world.request_to(&acme, "cyd@example.org").unwrap();
-    world.clock.advance(MINUTE);
+    world.clock.advance(LEASE);
 
     let new = world.service_with(with_new_key(&world.ring, 2), 5);
     let acme = wait(new.authenticate(created.api_key.expose(), &Approach::default())).unwrap();

@@ -98,7 +98,7 @@ fn a_phone_is_left_in_peace_between_two_messages() {
     assert_eq!(limited(early).retry_after, 1);
     world.clock.advance(MILLI);
     assert!(world.request(&acme, request(Channel::Sms)).is_ok());
-    assert_eq!(world.deliver().sent, 2);
+    assert_eq!(world.committed::<Message>().len(), 2);
 }
 
 #[test]

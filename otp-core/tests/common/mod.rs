@@ -32,6 +32,8 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const HOUR: Duration = Duration::from_secs(3_600);
 pub const DAY: Duration = Duration::from_secs(86_400);
 pub const MILLI: Duration = Duration::from_millis(1);
+/// How long a worker has a message to itself.
+pub const LEASE: Duration = Duration::from_secs(60);
 
 /// Runs a future to its end on this thread.
 pub fn wait<F: Future>(future: F) -> F::Output {

@@ -225,10 +225,10 @@ impl Asker {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_token", detail));
         };
         let me = app.service.me(token.expose()).await?;
-        if let Some(caller) = self.key_beside_token(app).await? {
-            if !me.is_of(&caller) {
-                return Err(otp_core::Error::InvalidToken.into());
-            }
+        if let Some(caller) = self.key_beside_token(app).await?
+            && !me.is_of(&caller)
+        {
+            return Err(otp_core::Error::InvalidToken.into());
         }
         Ok(me)
     }

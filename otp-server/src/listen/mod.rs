@@ -1,13 +1,14 @@
 //! The accept loop: every connection has deadlines and a place under a cap, and shutdown is graceful.
 //!
 //! One plain port speaks HTTP/1.1 and HTTP/2 with prior knowledge. A connection passes through
-//! [`house`] (caps, drain), [`greeting`] (which protocol), [`connection`] (deadlines) and [`request`] (the handler's task).
+//! `house` (caps, drain), `greeting` (which protocol), `connection` (deadlines) and `request` (handlers).
 //!
 //! A connection over a cap is accepted and reset at once, unanswered. Left in the kernel's backlog it would wait behind the
 //! very clients that fill the house, and would learn nothing until its own timeout; an answer before the request was read
 //! costs work that a flood should not buy. A reset also leaves no `TIME_WAIT` behind.
 
 mod connection;
+mod fault;
 mod greeting;
 mod house;
 mod pulse;
@@ -69,7 +70,7 @@ pub struct Limits {
     pub header_count: usize,
     /// Bytes of a request's head, or of HTTP/2 trailers and HTTP/1.1 chunk trailers.
     pub header_bytes: u32,
-    /// HTTP/2 streams of a connection, and handlers running for it, counting those whose stream was reset.
+    /// HTTP/2 streams of a connection at a time, and as many handlers of it whose stream was reset.
     pub streams: u32,
 }
 

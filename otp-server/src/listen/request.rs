@@ -1,9 +1,14 @@
-//! One request: its handler runs in a task of its own, so that it finishes whatever the client does.
+//! One request: its handler finishes whatever the client does.
+//!
+//! A handler is polled where its answer is awaited, and moves to a task of its own when nobody awaits it any more. A task for
+//! every request would do the same, at two microseconds each.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -11,17 +16,15 @@ use std::task::{Context, Poll};
 
 use axum::BoxError;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
+use axum::http::{Request, Response, Version};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tower::Service;
 
 use super::Peer;
 use super::connection::Connection;
+use super::fault::Fault;
 
-type Handler = JoinHandle<Result<Response<Body>, Infallible>>;
 /// How a request's body ended, once it has.
 type Upload = Arc<OnceLock<UploadEnd>>;
 
@@ -31,52 +34,32 @@ enum UploadEnd {
     Late,
 }
 
-/// Why the loop answers in a handler's stead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    TooManyHeaders,
-    Overloaded,
-    SlowBody,
-    SlowHandler,
-    Panic,
-}
-
-/// Starts the handler at once and returns the future of the answer. Dropping that stops nothing.
+/// The answer to a request. Dropping its future stops no handler, not even one that was never polled.
 pub(super) fn answer(
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
     let asked_at = Instant::now();
-    let open = Open::new(connection, asked_at);
+    connection.pulse.asked(asked_at);
     let version = request.version();
     let upload = (!request.body().is_end_stream()).then(Upload::default);
     let handler = start(connection, request, asked_at, upload.clone());
+    let mut asked = Asked { connection: Arc::clone(connection), handler };
     async move {
-        let connection = &open.0;
-        let deadline = asked_at + connection.house().limits.request;
-        let response = match handler {
-            Ok(handler) => finish(handler, version, deadline, upload.as_deref()).await,
-            Err(fault) => Err(fault),
-        };
+        let answered = finish(&mut asked, version, asked_at, upload.as_deref()).await;
         let left_unread = upload.is_some_and(|upload| upload.get() != Some(&UploadEnd::Whole));
-        connection.left_unread.store(left_unread, Ordering::Relaxed);
-        Ok(response.unwrap_or_else(|fault| fault.response(version)))
+        asked.connection.left_unread.store(left_unread, Ordering::Relaxed);
+        Ok(answered.unwrap_or_else(|fault| fault.response(version)))
     }
 }
 
-fn start(
-    connection: &Arc<Connection>,
-    request: Request<Incoming>,
-    asked_at: Instant,
-    upload: Option<Upload>,
-) -> Result<Handler, Fault> {
+fn start(connection: &Connection, request: Request<Incoming>, asked_at: Instant, upload: Option<Upload>) -> Handler {
     let limits = &connection.house().limits;
     if request.headers().len() > limits.header_count {
-        return Err(Fault::TooManyHeaders);
+        return Handler::Refused(Fault::TooManyHeaders);
     }
-    let running = Running::new(connection);
-    if running.before >= limits.streams {
-        return Err(Fault::Overloaded);
+    if connection.abandoned.load(Ordering::Relaxed) >= limits.streams {
+        return Handler::Refused(Fault::Overloaded);
     }
     let (mut head, incoming) = request.into_parts();
     head.extensions.insert(Peer(connection.peer));
@@ -85,37 +68,29 @@ fn start(
         None => Body::empty(),
     };
     let mut router = connection.router.clone();
-    Ok(tokio::spawn(async move {
-        let _running = running;
-        router.call(Request::from_parts(head, body)).await
-    }))
+    Handler::Running(Box::pin(async move { router.call(Request::from_parts(head, body)).await }))
 }
 
 async fn finish(
-    handler: Handler,
+    asked: &mut Asked,
     version: Version,
-    deadline: Instant,
+    asked_at: Instant,
     upload: Option<&OnceLock<UploadEnd>>,
 ) -> Result<Response<Body>, Fault> {
+    let deadline = asked_at + asked.connection.house().limits.request;
     let outcome = match version {
-        Version::HTTP_2 => timeout_at(deadline, handler).await.ok(),
-        _ => unless_late(deadline, handler).await,
+        Version::HTTP_2 => timeout_at(deadline, asked).await.ok(),
+        _ => unless_late(deadline, asked).await,
     };
-    let outcome = outcome.ok_or(Fault::SlowHandler)?;
+    let answered = outcome.ok_or(Fault::SlowHandler)?;
     if upload.is_some_and(|upload| upload.get() == Some(&UploadEnd::Late)) {
         return Err(Fault::SlowBody);
     }
-    match outcome {
-        Ok(Ok(response)) => Ok(response),
-        Err(error) => {
-            tracing::error!(panicked = error.is_panic(), "a request's handler did not return");
-            Err(Fault::Panic)
-        }
-    }
+    answered
 }
 
-/// `timeout_at` without a timer, which would cost as much as the handler's task. It relies on being polled at the deadline:
-/// an HTTP/1.1 connection polls its request whenever it is polled itself, as it is by its own alarm.
+/// `timeout_at` without a timer to set and clear for every request. It relies on being polled at the deadline: an HTTP/1.1
+/// connection polls its request whenever it is polled itself, as it is by its own alarm.
 async fn unless_late<F: Future + Unpin>(deadline: Instant, mut future: F) -> Option<F::Output> {
     poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -125,83 +100,70 @@ async fn unless_late<F: Future + Unpin>(deadline: Instant, mut future: F) -> Opt
     .await
 }
 
-impl Fault {
-    /// The answer, a problem document. Its texts need no JSON escapes.
-    fn response(self, version: Version) -> Response<Body> {
-        let (status, code, detail) = self.texts();
-        let title = status.canonical_reason().unwrap_or_default();
-        let body = format!(
-            r#"{{"type":"about:blank","title":"{title}","status":{},"detail":"{detail}","success":false,"code":"{code}"}}"#,
-            status.as_u16()
-        );
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.ends_connection() && version < Version::HTTP_2 {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
-
-    fn texts(self) -> (StatusCode, &'static str, &'static str) {
-        match self {
-            Self::TooManyHeaders => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "too_many_headers",
-                "The request has too many header fields.",
-            ),
-            Self::Overloaded => {
-                (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "This connection has too many requests under way.")
-            }
-            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "body_timeout", "The request body did not arrive in time."),
-            Self::SlowHandler => {
-                (StatusCode::SERVICE_UNAVAILABLE, "timeout", "The request took too long. It may still be carried out.")
-            }
-            Self::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side."),
-        }
-    }
-
-    /// The rest of a slow body is worth nothing, and a slow handler keeps its seat: on another connection the client's next
-    /// handler needs another seat, so that the caps count them all.
-    fn ends_connection(self) -> bool {
-        matches!(self, Self::SlowBody | Self::SlowHandler)
-    }
-}
-
-/// A request that waits for its answer.
-struct Open(Arc<Connection>);
-
-impl Open {
-    fn new(connection: &Arc<Connection>, asked_at: Instant) -> Self {
-        connection.pulse.asked(asked_at);
-        Self(Arc::clone(connection))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.pulse.answered();
-    }
-}
-
-/// A handler that runs. Without a bound on these, a client that resets its HTTP/2 streams could start any number.
-struct Running {
+/// A request whose answer is awaited.
+struct Asked {
     connection: Arc<Connection>,
-    before: u32,
+    handler: Handler,
 }
 
-impl Running {
-    fn new(connection: &Arc<Connection>) -> Self {
-        let before = connection.running.fetch_add(1, Ordering::Relaxed);
-        Self { connection: Arc::clone(connection), before }
+enum Handler {
+    Running(Pin<Box<Handling>>),
+    Refused(Fault),
+    Done,
+}
+
+type Handling = dyn Future<Output = Result<Response<Body>, Infallible>> + Send;
+
+impl Future for Asked {
+    type Output = Result<Response<Body>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = match &mut self.handler {
+            Handler::Running(handling) => catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx))),
+            Handler::Refused(fault) => return Poll::Ready(Err(*fault)),
+            Handler::Done => return Poll::Pending,
+        };
+        let answered = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(Ok(response))) => Ok(response),
+            Err(_) => {
+                tracing::error!("a request's handler panicked");
+                Err(Fault::Panic)
+            }
+        };
+        self.handler = Handler::Done;
+        Poll::Ready(answered)
     }
 }
 
-impl Drop for Running {
+impl Drop for Asked {
     fn drop(&mut self) {
-        self.connection.running.fetch_sub(1, Ordering::Relaxed);
+        self.connection.pulse.answered();
+        let Handler::Running(handling) = mem::replace(&mut self.handler, Handler::Done) else { return };
+        // Without a runtime the process is ending.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let abandoned = Abandoned::new(Arc::clone(&self.connection));
+        runtime.spawn(async move {
+            let _abandoned = abandoned;
+            handling.await
+        });
+    }
+}
+
+/// A handler that nobody waits for keeps its connection's seat. Without a bound on these, a client that resets its HTTP/2
+/// streams could start any number.
+struct Abandoned(Arc<Connection>);
+
+impl Abandoned {
+    fn new(connection: Arc<Connection>) -> Self {
+        connection.abandoned.fetch_add(1, Ordering::Relaxed);
+        Self(connection)
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.abandoned.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

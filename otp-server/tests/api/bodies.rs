@@ -53,7 +53,7 @@ async fn what_is_of_the_wrong_type_is_refused() {
     world.send(request_otp(&customer, twice)).await.problem(400, "invalid_request");
     let number = json!({"challengeId": "otp_x", "otp": 123456789});
     world.verify(&customer.key, number).await.problem(400, "invalid_request");
-    let array = post("/auth/logout", json!([true])).bearer("a.b.c");
+    let array = post(customer.path("/suspend"), json!(["because"])).bearer(ADMIN);
     world.send(array).await.problem(400, "invalid_request");
     assert_eq!(world.inbox.count(), 0);
 }
