@@ -178,7 +178,7 @@ impl Floor {
 
     async fn commit(&self, rows: Rows) {
         let (reply, done) = oneshot::channel();
-        self.writer.try_send(Job { rows, reply: Some(reply) }).ok().expect("room in the queue");
+        assert!(self.writer.try_send(Job { rows, reply: Some(reply) }).is_ok(), "room in the queue");
         done.await.expect("a commit");
     }
 }
