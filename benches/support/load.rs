@@ -110,7 +110,7 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Vec<u8> {
     };
     let text = std::str::from_utf8(&buffer[..head]).expect("a head in ASCII");
     let named = text.lines().filter_map(|line| line.split_once(": "));
-    let length = named.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value);
+    let mut length = named.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value);
     let length: usize =
         length.next_back().and_then(|value| value.parse().ok()).expect("an answer that tells its length");
     let is_good = text.starts_with("HTTP/1.1 20");

@@ -142,3 +142,52 @@ pub(crate) fn commit_error(error: &Arc<Sqlite>) -> StoreError {
         _ => store_error(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: i32) -> Arc<Sqlite> {
+        Arc::new(Sqlite::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn commands_are_told_what_happened() {
+        let told = |error: StoreError| match error {
+            StoreError::Busy => "busy",
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::Unknown(_) => "unknown",
+            StoreError::Corrupt(_) => "corrupt",
+        };
+        for (code, at_work, at_commit) in [
+            (ffi::SQLITE_BUSY, "busy", "busy"),
+            (ffi::SQLITE_BUSY_RECOVERY, "busy", "busy"),
+            (ffi::SQLITE_LOCKED, "busy", "busy"),
+            (ffi::SQLITE_FULL, "unavailable", "unavailable"),
+            (ffi::SQLITE_READONLY, "unavailable", "unavailable"),
+            (ffi::SQLITE_CANTOPEN, "unavailable", "unavailable"),
+            (ffi::SQLITE_IOERR_WRITE, "unavailable", "unavailable"),
+            (ffi::SQLITE_IOERR_FSYNC, "unavailable", "unknown"),
+            (ffi::SQLITE_CORRUPT, "corrupt", "corrupt"),
+            (ffi::SQLITE_NOTADB, "corrupt", "corrupt"),
+            (ffi::SQLITE_CONSTRAINT_UNIQUE, "corrupt", "corrupt"),
+        ] {
+            assert_eq!(told(store_error(&sqlite(code))), at_work, "{code}");
+            assert_eq!(told(commit_error(&sqlite(code))), at_commit, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_operator_is_told_what_to_do() {
+        let open = |code: i32| OpenError::from(Sqlite::SqliteFailure(ffi::Error::new(code), None));
+        assert!(matches!(open(ffi::SQLITE_READONLY_DIRECTORY), OpenError::ReadOnly(_)));
+        assert!(matches!(open(ffi::SQLITE_PERM), OpenError::ReadOnly(_)));
+        assert!(matches!(open(ffi::SQLITE_FULL), OpenError::DiskFull(_)));
+        assert!(matches!(open(ffi::SQLITE_BUSY), OpenError::Locked(_)));
+        assert!(matches!(open(ffi::SQLITE_CANTOPEN), OpenError::Io(_)));
+        let of_files = |kind: io::ErrorKind| OpenError::from(io::Error::from(kind));
+        assert!(matches!(of_files(io::ErrorKind::ReadOnlyFilesystem), OpenError::ReadOnly(_)));
+        assert!(matches!(of_files(io::ErrorKind::StorageFull), OpenError::DiskFull(_)));
+        assert!(matches!(of_files(io::ErrorKind::NotFound), OpenError::Io(_)));
+    }
+}

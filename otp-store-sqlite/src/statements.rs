@@ -44,7 +44,7 @@ const SINGLE: [&str; 7] = [
     "SELECT value FROM counter WHERE key = ?1",
     "INSERT INTO counter (key, value, expires_at) VALUES (?1, ?2, ?3) \
      ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
-    "DELETE FROM counter WHERE key IN (SELECT key FROM counter WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+    "DELETE FROM counter WHERE rowid IN (SELECT rowid FROM counter WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
 ];
 
 impl Query {
@@ -100,8 +100,8 @@ fn text(kind: Kind, op: Op) -> String {
         Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE id = ?1 AND tenant = ?2"),
         Op::Leased => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2 AND lease = ?7"),
         Op::Sweep => format!(
-            "DELETE FROM {table} WHERE (id, tenant) IN \
-             (SELECT id, tenant FROM {table} WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)"
+            "DELETE FROM {table} WHERE rowid IN \
+             (SELECT rowid FROM {table} WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)"
         ),
     }
 }
@@ -175,5 +175,37 @@ pub(crate) struct Cached<'a> {
 impl Prepared for Cached<'_> {
     fn with<T>(&mut self, query: Query, run: impl FnOnce(&mut Statement<'_>) -> Result<T>) -> Result<T> {
         run(&mut *self.connection.prepare_cached(self.texts.of(query))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::migrate;
+
+    fn applies(op: Op, shape: Shape) -> bool {
+        match op {
+            Op::Find | Op::Exists | Op::Put | Op::Delete => true,
+            Op::FindAlias => shape.alias,
+            Op::Page => shape.owner,
+            Op::Due | Op::Lease | Op::Leased => shape.queue,
+            Op::Sweep => shape.expires,
+        }
+    }
+
+    #[test]
+    fn no_statement_reads_a_whole_table_or_sorts() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let texts = Texts::new();
+        let of_kind =
+            |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, shape(*kind)));
+        let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
+        for query in of_kinds.chain([Query::Count, Query::AddTo, Query::SweepCounters]) {
+            let text = texts.of(query);
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+            let plan: Vec<String> = explain.raw_query().mapped(|row| row.get(3)).map(Result::unwrap).collect();
+            assert!(!plan.iter().any(|step| step.contains("SCAN") || step.contains("TEMP B-TREE")), "{text}: {plan:?}");
+        }
     }
 }
