@@ -81,3 +81,35 @@ fn create(path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_means_that_the_disk_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("otp.db");
+        let options = Options::default();
+        let first = writer(&path, &options).unwrap();
+        let setting = |connection: &Connection, name: &str| -> String {
+            connection.pragma_query_value(None, name, |row| row.get_ref(0).map(|value| format!("{value:?}"))).unwrap()
+        };
+        let others = [second_writer(&path, &options).unwrap(), reader(&path, &options).unwrap()];
+        for connection in others.iter().chain([&first]) {
+            for (name, value) in [
+                ("synchronous", "Integer(2)"),
+                ("fullfsync", "Integer(1)"),
+                ("foreign_keys", "Integer(1)"),
+                ("trusted_schema", "Integer(0)"),
+                ("mmap_size", "Integer(0)"),
+            ] {
+                assert_eq!(setting(connection, name), value, "{name}");
+            }
+            let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+            assert_eq!(journal, "wal");
+        }
+        let written = others[1].execute("DELETE FROM meta", []).unwrap_err();
+        assert_eq!(written.sqlite_error_code(), Some(rusqlite::ErrorCode::ReadOnly));
+    }
+}

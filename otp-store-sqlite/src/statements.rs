@@ -91,7 +91,7 @@ fn text(kind: Kind, op: Op) -> String {
         Op::Find => format!("SELECT {row} FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::FindAlias => format!("SELECT {row} FROM {table} WHERE alias = ?1"),
         Op::Page => {
-            format!("SELECT {row} FROM {table} WHERE owner = ?1 AND id < ?2 ORDER BY id DESC, tenant DESC LIMIT ?3")
+            format!("SELECT {row} FROM {table} WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")
         }
         Op::Exists => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::Put => put(table, shape),
