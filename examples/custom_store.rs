@@ -45,6 +45,7 @@ struct Tables {
 }
 
 /// One thing that a commit does.
+#[allow(clippy::large_enum_variant)] // a change lives for a moment; a box would cost more than it saves
 enum Change {
     Put(Record),
     Delete(Key),

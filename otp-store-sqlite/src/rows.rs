@@ -81,22 +81,33 @@ pub(crate) fn put(db: &mut impl Prepared, record: &Record) -> Result<()> {
     let key = record.key();
     let shape = shape(key.kind);
     db.with(Query::Of(key.kind, Op::Put), |put| {
-        bind_key(put, &key)?;
-        put.raw_bind_parameter(3, record.body())?;
         if shape.owner {
             put.raw_bind_parameter(4, record.owner().as_ref().map(SmallBytes::as_slice))?;
         }
         if shape.alias {
             put.raw_bind_parameter(5, record.alias().as_ref().map(SmallBytes::as_slice))?;
         }
-        if shape.queue {
-            bind_due(put, record.due())?;
-        }
-        if shape.expires {
-            put.raw_bind_parameter(8, record.expires_at().map(Timestamp::as_millis))?;
-        }
-        put.raw_execute().map(drop)
+        write(put, &key, record)
     })
+}
+
+/// Writes a record that exists and keeps its owner and its alias.
+pub(crate) fn update(db: &mut impl Prepared, record: &Record) -> Result<()> {
+    let key = record.key();
+    db.with(Query::Of(key.kind, Op::Update), |update| write(update, &key, record))
+}
+
+fn write(statement: &mut Statement<'_>, key: &Key, record: &Record) -> Result<()> {
+    let shape = shape(key.kind);
+    bind_key(statement, key)?;
+    statement.raw_bind_parameter(3, record.body())?;
+    if shape.queue {
+        bind_due(statement, record.due())?;
+    }
+    if shape.expires {
+        statement.raw_bind_parameter(8, record.expires_at().map(Timestamp::as_millis))?;
+    }
+    statement.raw_execute().map(drop)
 }
 
 /// Removes a record if it exists.

@@ -13,6 +13,7 @@ pub(crate) enum Op {
     Page,
     Exists,
     Put,
+    Update,
     Delete,
     Due,
     Lease,
@@ -20,7 +21,7 @@ pub(crate) enum Op {
     Sweep,
 }
 
-const OPS: [Op; 10] =
+const OPS: [Op; 11] =
     [Op::Find, Op::FindAlias, Op::Page, Op::Exists, Op::Put, Op::Delete, Op::Due, Op::Lease, Op::Leased, Op::Sweep];
 
 /// One statement.
@@ -95,6 +96,7 @@ fn text(kind: Kind, op: Op) -> String {
         }
         Op::Exists => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::Put => put(table, shape),
+        Op::Update => update(table, shape),
         Op::Delete => format!("DELETE FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::Due => format!("SELECT {row}, id, tenant FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
         Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE id = ?1 AND tenant = ?2"),
@@ -124,6 +126,14 @@ fn put(table: &str, shape: Shape) -> String {
         "INSERT INTO {table} (id, tenant, body{names}) VALUES (?1, ?2, ?3{values}) \
          ON CONFLICT (id, tenant) DO UPDATE SET body = excluded.body{sets}"
     )
+}
+
+/// Leaves owner and alias alone. To SQLite a column that is set has changed, and it would write the pages of their indexes
+/// anew, which are random ones.
+fn update(table: &str, shape: Shape) -> String {
+    let due = if shape.queue { ", due_at = ?6, lease = ?7" } else { "" };
+    let expires = if shape.expires { ", expires_at = ?8" } else { "" };
+    format!("UPDATE {table} SET body = ?3{due}{expires} WHERE id = ?1 AND tenant = ?2")
 }
 
 /// Something that hands out prepared statements.
@@ -185,7 +195,7 @@ mod tests {
 
     fn applies(op: Op, shape: Shape) -> bool {
         match op {
-            Op::Find | Op::Exists | Op::Put | Op::Delete => true,
+            Op::Find | Op::Exists | Op::Put | Op::Update | Op::Delete => true,
             Op::FindAlias => shape.alias,
             Op::Page => shape.owner,
             Op::Due | Op::Lease | Op::Leased => shape.queue,

@@ -82,7 +82,7 @@ impl<'a> Transaction<'a> {
             let changes = catch_unwind(AssertUnwindSafe(|| decide(&seen)))
                 .map_err(|_| Failure::Refused(StoreError::Corrupt("a command panicked".into())))?;
             if self.admits(&changes)? {
-                return Ok(self.apply(&changes)?);
+                return Ok(self.apply(&changes, &seen.records)?);
             }
         }
         Err(Failure::Refused(StoreError::Busy))
@@ -125,9 +125,14 @@ impl<'a> Transaction<'a> {
         Ok(true)
     }
 
-    fn apply(&mut self, changes: &Changes) -> rusqlite::Result<()> {
+    /// `seen` are records that are known to exist.
+    fn apply(&mut self, changes: &Changes, seen: &[Record]) -> rusqlite::Result<()> {
         for record in changes.creates.iter().chain(&changes.puts) {
-            rows::put(&mut self.db, record)?;
+            if seen.iter().any(|seen| is_found_alike(seen, record)) {
+                rows::update(&mut self.db, record)?;
+            } else {
+                rows::put(&mut self.db, record)?;
+            }
         }
         for key in &changes.deletes {
             rows::delete(&mut self.db, key)?;
@@ -168,7 +173,7 @@ impl<'a> Transaction<'a> {
             let key = record.key();
             if shape(key.kind).queue && rows::is_leased(&mut self.db, &key, lease)? {
                 rows::put(&mut self.db, record)?;
-                self.apply(also)?;
+                self.apply(also, &[])?;
                 written += 1;
             }
         }
@@ -197,6 +202,11 @@ impl<'a> Transaction<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether it is the same record, with the same owner and alias.
+fn is_found_alike(one: &Record, other: &Record) -> bool {
+    one.key() == other.key() && one.owner() == other.owner() && one.alias() == other.alias()
 }
 
 /// What the file says of a count.
