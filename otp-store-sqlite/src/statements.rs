@@ -21,8 +21,19 @@ pub(crate) enum Op {
     Sweep,
 }
 
-const OPS: [Op; 11] =
-    [Op::Find, Op::FindAlias, Op::Page, Op::Exists, Op::Put, Op::Delete, Op::Due, Op::Lease, Op::Leased, Op::Sweep];
+const OPS: [Op; 11] = [
+    Op::Find,
+    Op::FindAlias,
+    Op::Page,
+    Op::Exists,
+    Op::Put,
+    Op::Update,
+    Op::Delete,
+    Op::Due,
+    Op::Lease,
+    Op::Leased,
+    Op::Sweep,
+];
 
 /// One statement.
 #[derive(Clone, Copy)]
