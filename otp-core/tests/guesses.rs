@@ -166,8 +166,8 @@ fn guesses_of_one_address_in_the_network_are_limited_over_all_recipients() {
         world.verify(&acme, verification)
     };
     // Right guesses do not count.
-    for number in 50..62 {
-        assert!(guess(number, &asked[number].code, "2001:db8::1").is_ok());
+    for (number, Asked { code, .. }) in asked.iter().enumerate().skip(50).take(12) {
+        assert!(guess(number, code, "2001:db8::1").is_ok());
     }
     let outcomes = race(50, |racer| guess(racer, &wrong(&asked[racer].code, 0), &format!("2001:db8::{racer:x}")));
     assert_eq!((tally(&outcomes, "otp_invalid"), tally(&outcomes, "rate_limit_exceeded")), (10, 40));

@@ -32,8 +32,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) pulse: Pulse,
     pub(super) router: Router,
-    /// Handlers that run though nobody waits for their answer.
-    pub(super) abandoned: AtomicU32,
+    /// Requests under way, whether or not somebody still waits for their answer.
+    pub(super) running: AtomicU32,
     /// The last request was answered before its body had been read to the end.
     pub(super) left_unread: AtomicBool,
 }
@@ -66,8 +66,8 @@ pub(super) async fn run(mut stream: TcpStream, peer: SocketAddr, seat: Seat, rou
     };
     let Some((protocol, greeting)) = heard else { return };
     let pulse = Pulse::new(protocol, greeting.began_at);
-    let (abandoned, left_unread) = (AtomicU32::new(0), AtomicBool::new(false));
-    let connection = Arc::new(Connection { seat, peer, pulse, router, abandoned, left_unread });
+    let (running, left_unread) = (AtomicU32::new(0), AtomicBool::new(false));
+    let connection = Arc::new(Connection { seat, peer, pulse, router, running, left_unread });
     let wire = Wire::new(stream, greeting, Arc::clone(&connection));
     match protocol {
         Protocol::Http1 => http1(wire, &connection).await,

@@ -70,7 +70,7 @@ pub struct Limits {
     pub header_count: usize,
     /// Bytes of a request's head, or of HTTP/2 trailers and HTTP/1.1 chunk trailers.
     pub header_bytes: u32,
-    /// HTTP/2 streams of a connection at a time, and as many handlers of it whose stream was reset.
+    /// HTTP/2 streams of a connection, and handlers running for it, counting those whose stream was reset.
     pub streams: u32,
 }
 

@@ -43,12 +43,13 @@ pub(super) fn answer(
     connection.pulse.asked(asked_at);
     let version = request.version();
     let upload = (!request.body().is_end_stream()).then(Upload::default);
+    let running = Running::new(connection);
     let handler = start(connection, request, asked_at, upload.clone());
-    let mut asked = Asked { connection: Arc::clone(connection), handler };
+    let mut asked = Asked { running, handler };
     async move {
         let answered = finish(&mut asked, version, asked_at, upload.as_deref()).await;
         let left_unread = upload.is_some_and(|upload| upload.get() != Some(&UploadEnd::Whole));
-        asked.connection.left_unread.store(left_unread, Ordering::Relaxed);
+        asked.running.0.left_unread.store(left_unread, Ordering::Relaxed);
         Ok(answered.unwrap_or_else(|fault| fault.response(version)))
     }
 }
@@ -58,7 +59,7 @@ fn start(connection: &Connection, request: Request<Incoming>, asked_at: Instant,
     if request.headers().len() > limits.header_count {
         return Handler::Refused(Fault::TooManyHeaders);
     }
-    if connection.abandoned.load(Ordering::Relaxed) >= limits.streams {
+    if connection.running.load(Ordering::Relaxed) > limits.streams {
         return Handler::Refused(Fault::Overloaded);
     }
     let (mut head, incoming) = request.into_parts();
@@ -77,7 +78,7 @@ async fn finish(
     asked_at: Instant,
     upload: Option<&OnceLock<UploadEnd>>,
 ) -> Result<Response<Body>, Fault> {
-    let deadline = asked_at + asked.connection.house().limits.request;
+    let deadline = asked_at + asked.running.0.house().limits.request;
     let outcome = match version {
         Version::HTTP_2 => timeout_at(deadline, asked).await.ok(),
         _ => unless_late(deadline, asked).await,
@@ -102,7 +103,7 @@ async fn unless_late<F: Future + Unpin>(deadline: Instant, mut future: F) -> Opt
 
 /// A request whose answer is awaited.
 struct Asked {
-    connection: Arc<Connection>,
+    running: Running,
     handler: Handler,
 }
 
@@ -138,32 +139,32 @@ impl Future for Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.connection.pulse.answered();
+        self.running.0.pulse.answered();
         let Handler::Running(handling) = mem::replace(&mut self.handler, Handler::Done) else { return };
         // Without a runtime the process is ending.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let abandoned = Abandoned::new(Arc::clone(&self.connection));
+        let running = Running::new(&self.running.0);
         runtime.spawn(async move {
-            let _abandoned = abandoned;
+            let _running = running;
             handling.await
         });
     }
 }
 
-/// A handler that nobody waits for keeps its connection's seat. Without a bound on these, a client that resets its HTTP/2
-/// streams could start any number.
-struct Abandoned(Arc<Connection>);
+/// Holds the connection's seat for a request and its handler. Without a bound on these, a client that resets its HTTP/2
+/// streams could start any number of handlers.
+struct Running(Arc<Connection>);
 
-impl Abandoned {
-    fn new(connection: Arc<Connection>) -> Self {
-        connection.abandoned.fetch_add(1, Ordering::Relaxed);
-        Self(connection)
+impl Running {
+    fn new(connection: &Arc<Connection>) -> Self {
+        connection.running.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connection))
     }
 }
 
-impl Drop for Abandoned {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.abandoned.fetch_sub(1, Ordering::Relaxed);
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

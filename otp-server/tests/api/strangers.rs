@@ -25,8 +25,11 @@ fn routes_of(customer: &str, key: &str) -> Vec<Call> {
     ]
 }
 
+/// Status, headers and body.
+type Whole = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
+
 /// What of an answer could tell anything.
-fn whole(reply: &Reply) -> (u16, Vec<(String, Vec<u8>)>, Vec<u8>) {
+fn whole(reply: &Reply) -> Whole {
     let headers = reply.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     (reply.status.as_u16(), headers.collect(), reply.body.to_vec())
 }
