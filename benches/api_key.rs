@@ -30,7 +30,7 @@ fn main() {
 
     harness.row_alone("api_key/new");
     for name in ["api_key/parse", "api_key/parse_mistyped", "api_key/authenticate"] {
-        harness.row(name, "api_key/sha256", "SHA-256");
+        harness.row(name, "api_key/sha256", "SHA-256", None);
     }
     harness.criterion.final_summary();
 }

@@ -1,5 +1,5 @@
 //! Whole sign-ins over the loopback with 1, 64 and 256 keep-alive connections, every answer durable: the real server
-//! beside a floor (see `support/floor.rs`) in the same run, and below both a hyper that says hello. Each is a process of
+//! by turns with a floor (see `support/floor.rs`), and below both a hyper that says hello. Each is a process of
 //! its own; the load is one thread. Processor time is counted until the server stands still, mails included.
 //!
 //! `cargo build --profile fast -p otp-server && cargo bench --profile fast -p otp-benches --bench http`, with
@@ -15,7 +15,9 @@ use std::time::Duration;
 use otp_benches::child::{Server, free_address};
 use otp_benches::floor::{self, Floor};
 use otp_benches::load::{self, Answers, post};
-use otp_benches::row::{Row, per_second, percent, rate, time};
+use otp_benches::race::is_quick;
+use otp_benches::row::{Row, rate, time};
+use otp_benches::run::{Run, TURNS};
 use otp_benches::world::{Codes, address};
 use otp_core::{KeyRing, Mode, Secret, SystemRandom, TenantId, api_key};
 use serde_json::{Value, json};
@@ -47,13 +49,7 @@ fn measure() {
     tested.sign_in(64, "warm", scaled(WARM_UP));
     floor.sign_in(64, "warm", scaled(WARM_UP));
     for (connections, sign_ins) in LEVELS {
-        let kind = format!("c{connections}n");
-        let base = floor.sign_in(connections, &kind, scaled(sign_ins));
-        let measured = tested.sign_in(connections, &kind, scaled(sign_ins));
-        let memory = format!("{:.1} MiB", tested.server.resident());
-        for (name, measured, base) in [("request", &measured[0], &base[0]), ("verify", &measured[1], &base[1])] {
-            print(name, connections, measured, base, &memory);
-        }
+        level(connections, scaled(sign_ins), &tested, &floor);
     }
     let after = tested.server.resident();
     let floor_after = floor.server.resident();
@@ -63,6 +59,33 @@ fn measure() {
         .memory(memory)
         .print();
     start_again(&product, tested.server);
+}
+
+fn level(connections: usize, sign_ins: usize, tested: &Tested, floor: &Tested) {
+    let mut sums: [(Run, Run); 2] = Default::default();
+    for turn in 0..TURNS {
+        let kind = format!("c{connections}t{turn}n");
+        let base = floor.sign_in(connections, &kind, sign_ins / TURNS);
+        let measured = tested.sign_in(connections, &kind, sign_ins / TURNS);
+        for (sum, (measured, base)) in sums.iter_mut().zip(measured.into_iter().zip(base)) {
+            sum.0.add(measured);
+            sum.1.add(base);
+        }
+    }
+    let memory = format!("{:.1} MiB", tested.server.resident());
+    let plural = if connections == 1 { "connection" } else { "connections" };
+    for (name, (measured, base)) in ["request", "verify"].into_iter().zip(sums) {
+        let beside = format!("floor {}, CPU {}", base.words(), time(base.cpu_per_call()));
+        let p99 = measured.quantile(0.99).as_secs_f64() / base.quantile(0.99).as_secs_f64();
+        Row::new(format!("http/{name}, {connections} {plural}"), measured.words())
+            .against(
+                beside,
+                format!("{}, p99 {p99:.2}x, CPU {}", measured.rate_beside(&base), measured.cpu_beside(&base)),
+            )
+            .cpu(measured.cpu_per_call())
+            .memory(&memory)
+            .print();
+    }
 }
 
 /// Stops the server in the ordinary way and starts it on the database that it leaves.
@@ -80,24 +103,7 @@ fn start_again(product: &Product, server: Server) {
 }
 
 fn scaled(calls: usize) -> usize {
-    if std::env::var_os("OTP_BENCH_QUICK").is_some() { calls / 10 } else { calls }
-}
-
-fn print(name: &str, connections: usize, measured: &Run, base: &Run, memory: &str) {
-    let quantiles = |run: &Run| {
-        let [p50, p99] = [0.5, 0.99].map(|share| time(run.answers.latencies.quantile(share)));
-        format!("{}, p50 {p50}, p99 {p99}", rate(run.answers.count(), run.answers.took))
-    };
-    let rates = [measured, base].map(|run| per_second(run.answers.count(), run.answers.took));
-    let p99 = [measured, base].map(|run| run.answers.latencies.quantile(0.99).as_secs_f64());
-    let ratio = format!("{}, p99 {:.2}x", percent(rates[0], rates[1]), p99[0] / p99[1]);
-    let floor = format!("floor {}, CPU {}", quantiles(base), time(base.cpu));
-    let plural = if connections == 1 { "connection" } else { "connections" };
-    Row::new(format!("http/{name}, {connections} {plural}"), quantiles(measured))
-        .against(floor, ratio)
-        .cpu(measured.cpu)
-        .memory(memory)
-        .print();
+    if is_quick() { calls / 10 } else { calls }
 }
 
 /// Who calls.
@@ -114,20 +120,13 @@ struct Tested {
     name: &'static str,
 }
 
-/// One run of one sort of call.
-struct Run {
-    answers: Answers,
-    /// Of one call.
-    cpu: Duration,
-}
-
 impl Tested {
     /// Signs new users in: all ask for codes, then all say them.
     fn sign_in(&self, connections: usize, kind: &str, count: usize) -> [Run; 2] {
         let body = |number| json!({ "email": address(kind, number).display() }).to_string();
         let requests: Vec<_> = (0..count).map(|number| self.post("/auth/request-otp", &body(number))).collect();
-        let asked = self.run(connections, &requests);
-        let said = asked.answers.bodies.iter().enumerate().map(|(number, answer)| {
+        let (asked, answers) = self.run(connections, &requests);
+        let said = answers.iter().enumerate().map(|(number, answer)| {
             let answer: Value = serde_json::from_slice(answer).expect("JSON");
             let challenge = answer["challengeId"].as_str().expect("a challenge").parse().expect("its id");
             let address = address(kind, number);
@@ -136,19 +135,19 @@ impl Tested {
             self.post("/auth/verify-otp", &body.to_string())
         });
         let verifications: Vec<_> = said.collect();
-        [asked, self.run(connections, &verifications)]
+        [asked, self.run(connections, &verifications).0]
     }
 
     fn post(&self, path: &str, body: &str) -> Vec<u8> {
         post(path, self.customer.api_key.expose(), body)
     }
 
-    fn run(&self, connections: usize, requests: &[Vec<u8>]) -> Run {
+    fn run(&self, connections: usize, requests: &[Vec<u8>]) -> (Run, Vec<Vec<u8>>) {
         let before = self.server.settled_cpu();
-        let answers = load::run(self.server.address, connections, requests);
-        let cpu = (self.server.settled_cpu() - before) / requests.len() as u32;
-        eprintln!("{}: {connections} connections, {}", self.name, rate(answers.count(), answers.took));
-        Run { answers, cpu }
+        let Answers { bodies, spans, took } = load::run(self.server.address, connections, requests);
+        let cpu = self.server.settled_cpu() - before;
+        eprintln!("{}, {connections} connections: {}", self.name, rate(requests.len(), took));
+        (Run { calls: requests.len(), took, cpu, spans, commits: 0 }, bodies)
     }
 }
 
@@ -213,12 +212,13 @@ fn hello() {
     for connections in [1, 64, 256] {
         let requests = vec![post("/", "nobody", "{}"); scaled(if connections == 1 { 10_000 } else { 60_000 })];
         let before = server.cpu();
-        let answers = load::run(address, connections, &requests);
-        let cpu = (server.cpu() - before) / requests.len() as u32;
-        let [p50, p99] = [0.5, 0.99].map(|share| time(answers.latencies.quantile(share)));
-        let measured = format!("{}, p50 {p50}, p99 {p99}", rate(answers.count(), answers.took));
+        let Answers { spans, took, .. } = load::run(address, connections, &requests);
+        let run = Run { calls: requests.len(), took, cpu: server.cpu() - before, spans, commits: 0 };
         let memory = format!("{:.1} MiB", server.resident());
-        Row::new(format!("http/bare hyper, {connections} connections"), measured).cpu(cpu).memory(memory).print();
+        Row::new(format!("http/bare hyper, {connections} connections"), run.words())
+            .cpu(run.cpu_per_call())
+            .memory(memory)
+            .print();
     }
 }
 

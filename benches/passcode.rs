@@ -46,7 +46,7 @@ fn main() {
     group.finish();
 
     for name in ["passcode/digits_9", "passcode/letters_12", "passcode/accepts"] {
-        harness.row(name, "passcode/hmac", "HMAC-SHA256");
+        harness.row(name, "passcode/hmac", "HMAC-SHA256", None);
     }
     harness.criterion.final_summary();
 }

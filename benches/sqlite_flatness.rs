@@ -1,15 +1,15 @@
 //! Whether a call costs the same whatever else is in the file: users of a million sign in, and users of ten thousand
-//! tenants. Both beside the same calls on a file that holds only these users, of one tenant.
+//! tenants. Both by turns with the same calls on a file that holds only these users, of one tenant.
 //!
 //! `cargo bench --profile fast -p otp-benches --bench sqlite_flatness`, with `OTP_BENCH_QUICK=1` on a smaller scale
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use otp_benches::child::own_cpu;
 use otp_benches::race::{is_quick, race};
-use otp_benches::row::{Row, per_second, percent, rate};
+use otp_benches::row::{Row, rate};
+use otp_benches::run::{Run, TURNS};
 use otp_benches::world::{Codes, address};
 use otp_core::message::Channel;
 use otp_core::store::{Record, Stored};
@@ -21,6 +21,7 @@ use otp_core::{
 };
 use otp_store_sqlite::SqliteStore;
 use rusqlite::Connection;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const CALLERS: usize = 64;
@@ -28,38 +29,29 @@ const CALLERS: usize = 64;
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let (calls, users, tenants) = if is_quick() { (2_000, 20_000, 500) } else { (20_000, 1_000_000, 10_000) };
-    let few = run(&runtime, &Given { calls, users: calls, tenants: 1 });
-    let many = run(&runtime, &Given { calls, users, tenants: 1 });
-    print(&format!("{users} users"), &format!("{calls} users"), &many, &few);
-    let many = run(&runtime, &Given { calls, users: calls, tenants });
-    print(&format!("{tenants} tenants"), "1 tenant", &many, &few);
+    let few = || Filled::new(&runtime, calls, calls, 1);
+    let many_users = Filled::new(&runtime, calls, users, 1);
+    compare(&format!("{users} users"), &many_users, &format!("{calls} users"), &few());
+    drop(many_users);
+    let many_tenants = Filled::new(&runtime, calls, calls, tenants);
+    compare(&format!("{tenants} tenants"), &many_tenants, "1 tenant", &few());
 }
 
-/// What is in the file, and how many calls of each sort are made.
-struct Given {
-    calls: usize,
-    users: usize,
-    tenants: usize,
-}
-
-struct Cost {
-    calls: usize,
-    request: (Duration, Duration),
-    verify: (Duration, Duration),
-}
-
-fn print(many: &str, few: &str, measured: &Cost, base: &Cost) {
-    let each = [("request", measured.request, base.request), ("verify", measured.verify, base.verify)];
-    for (name, (took, cpu), (base_took, base_cpu)) in each {
-        let per_call = |cpu: Duration, calls: usize| cpu / calls as u32;
-        let rates = [per_second(measured.calls, took), per_second(base.calls, base_took)];
-        let cpu_ratio = percent(cpu.as_secs_f64(), base_cpu.as_secs_f64());
-        Row::new(format!("sqlite_flatness/{name}, {many}"), rate(measured.calls, took))
-            .against(
-                format!("{few} {}", rate(base.calls, base_took)),
-                format!("{}, CPU {cpu_ratio}", percent(rates[0], rates[1])),
-            )
-            .cpu(per_call(cpu, measured.calls))
+fn compare(many_name: &str, many: &Filled<'_>, few_name: &str, few: &Filled<'_>) {
+    let mut sums: [(Run, Run); 2] = Default::default();
+    for turn in 0..TURNS {
+        let numbers = turn * many.calls / TURNS..(turn + 1) * many.calls / TURNS;
+        let both = many.sign_in(numbers.clone()).into_iter().zip(few.sign_in(numbers));
+        for (sum, (measured, base)) in sums.iter_mut().zip(both) {
+            sum.0.add(measured);
+            sum.1.add(base);
+        }
+    }
+    for (name, (measured, base)) in ["request", "verify"].into_iter().zip(sums) {
+        let ratio = format!("{}, CPU {}", measured.rate_beside(&base), measured.cpu_beside(&base));
+        Row::new(format!("sqlite_flatness/{name}, {many_name}"), measured.words())
+            .against(format!("{few_name} {}", rate(base.calls, base.took)), ratio)
+            .cpu(measured.cpu_per_call())
             .print();
     }
 }
@@ -70,49 +62,51 @@ struct Customer {
     codes: Codes,
 }
 
-fn run(runtime: &Runtime, given: &Given) -> Cost {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("otp.db");
-    let ring = KeyRing::generate(&SystemRandom);
-    let open = || Service::builder(SqliteStore::open(&path).expect("the file"), ring.clone()).build();
-    let customers = Arc::new(customers(runtime, &open(), &ring, given.tenants));
-    add_users(&path, &customers, given.users);
-
-    let service = open();
-    // Users spread over the whole file, each of its tenant.
-    let chosen = (0..given.calls).map(|call| call * (given.users / given.calls));
-    let chosen: Arc<Vec<usize>> = Arc::new(chosen.collect());
-    warm(runtime, &service, &customers);
-    let asked = Arc::new(Mutex::new(vec![None; given.calls]));
-    let request = timed(|| {
-        let (service, customers, asked) = (service.clone(), Arc::clone(&customers), Arc::clone(&asked));
-        let chosen = Arc::clone(&chosen);
-        race(runtime, CALLERS, given.calls, move |call| {
-            let (service, customers, asked) = (service.clone(), Arc::clone(&customers), Arc::clone(&asked));
-            let user = chosen[call];
-            async move {
-                let challenge = customers[user % customers.len()].request(&service, address("user", user)).await;
-                asked.lock().expect("no panic")[call] = Some(challenge);
-            }
-        })
-        .0
-    });
-    let asked = Arc::new(std::mem::take(&mut *asked.lock().expect("no panic")));
-    let verify = timed(|| {
-        race(runtime, CALLERS, given.calls, move |call| {
-            let (service, customers) = (service.clone(), Arc::clone(&customers));
-            let (user, challenge) = (chosen[call], asked[call].expect("an id"));
-            async move { customers[user % customers.len()].verify(&service, address("user", user), challenge).await }
-        })
-        .0
-    });
-    Cost { calls: given.calls, request, verify }
+/// A service on a file with users and tenants in it.
+struct Filled<'a> {
+    runtime: &'a Runtime,
+    service: Service,
+    customers: Arc<Vec<Customer>>,
+    calls: usize,
+    users: usize,
+    _folder: TempDir,
 }
 
-fn timed(act: impl FnOnce() -> Duration) -> (Duration, Duration) {
-    let cpu = own_cpu();
-    let took = act();
-    (took, own_cpu() - cpu)
+impl<'a> Filled<'a> {
+    fn new(runtime: &'a Runtime, calls: usize, users: usize, tenants: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("otp.db");
+        let ring = KeyRing::generate(&SystemRandom);
+        let open = || Service::builder(SqliteStore::open(&path).expect("the file"), ring.clone()).build();
+        let customers = customers(runtime, &open(), &ring, tenants);
+        add_users(&path, &customers, users);
+        let service = open();
+        warm(runtime, &service, &customers);
+        Self { runtime, service, customers: Arc::new(customers), calls, users, _folder: folder }
+    }
+
+    /// Signs users in, by numbers of calls: they are spread over the whole file, each of its tenant.
+    fn sign_in(&self, numbers: Range<usize>) -> [Run; 2] {
+        let each = self.users / self.calls;
+        let asked: Arc<Mutex<Vec<(usize, ChallengeId)>>> = Arc::default();
+        let (service, customers, noted) = (self.service.clone(), Arc::clone(&self.customers), Arc::clone(&asked));
+        let requested = race(self.runtime, CALLERS, numbers, move |number| {
+            let (service, customers, noted) = (service.clone(), Arc::clone(&customers), Arc::clone(&noted));
+            let user = number * each;
+            async move {
+                let challenge = customers[user % customers.len()].request(&service, address("user", user)).await;
+                noted.lock().expect("no panic").push((user, challenge));
+            }
+        });
+        let asked = Arc::new(std::mem::take(&mut *asked.lock().expect("no panic")));
+        let (service, customers) = (self.service.clone(), Arc::clone(&self.customers));
+        let verified = race(self.runtime, CALLERS, 0..asked.len(), move |index| {
+            let (service, customers) = (service.clone(), Arc::clone(&customers));
+            let (user, challenge) = asked[index];
+            async move { customers[user % customers.len()].verify(&service, address("user", user), challenge).await }
+        });
+        [requested, verified]
+    }
 }
 
 impl Customer {

@@ -39,6 +39,7 @@ fn main() {
                 &format!("token/{act}_{algorithm}"),
                 &format!("token/bare_{act}_{algorithm}"),
                 "signature alone",
+                None,
             );
         }
     }

@@ -43,11 +43,12 @@ impl Harness {
         Some(Duration::from_secs_f64(estimates["median"]["point_estimate"].as_f64()? / 1e9))
     }
 
-    /// Prints the row of one benchmark beside another.
-    pub fn row(&self, id: &str, baseline: &str, words: &str) {
+    /// Prints the row of one benchmark beside another, with the processor time of a call where that was counted.
+    pub fn row(&self, id: &str, baseline: &str, words: &str, cpu: Option<Duration>) {
         let (Some(measured), Some(base)) = (self.median(id), self.median(baseline)) else { return };
         let ratio = percent(base.as_secs_f64(), measured.as_secs_f64());
-        Row::new(id, time(measured)).against(format!("{words} {}", time(base)), ratio).print();
+        let row = Row::new(id, time(measured)).against(format!("{words} {}", time(base)), ratio);
+        cpu.into_iter().fold(row, Row::cpu).print();
     }
 
     /// Prints the row of one benchmark, and how much of it is not the other.

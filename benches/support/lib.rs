@@ -11,4 +11,5 @@ pub mod load;
 pub mod race;
 pub mod raw;
 pub mod row;
+pub mod run;
 pub mod world;

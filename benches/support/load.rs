@@ -9,38 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-/// How long calls took.
-pub struct Latencies(Vec<Duration>);
-
-impl Latencies {
-    /// In any order.
-    pub fn new(mut spans: Vec<Duration>) -> Self {
-        spans.sort_unstable();
-        Self(spans)
-    }
-
-    /// What `share` of the calls did not exceed.
-    pub fn quantile(&self, share: f64) -> Duration {
-        let last = self.0.len().saturating_sub(1);
-        self.0.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
-    }
-}
-
 /// What a run of requests came to.
 pub struct Answers {
     /// The bodies, in the order of the requests.
     pub bodies: Vec<Vec<u8>>,
-    /// From a request's first byte to its answer's last.
-    pub latencies: Latencies,
+    /// From each request's first byte to its answer's last, in any order.
+    pub spans: Vec<Duration>,
     /// From the first request to the last answer.
     pub took: Duration,
-}
-
-impl Answers {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.bodies.len()
-    }
 }
 
 /// One JSON request, as it goes over the wire.
@@ -82,8 +58,8 @@ async fn drive(address: SocketAddr, connections: usize, requests: &[Vec<u8>]) ->
     let took = started.elapsed();
     let mut done = work.done.take();
     done.sort_unstable_by_key(|(number, ..)| *number);
-    let latencies = Latencies::new(done.iter().map(|(_, _, span)| *span).collect());
-    Answers { bodies: done.into_iter().map(|(_, body, _)| body).collect(), latencies, took }
+    let spans = done.iter().map(|(_, _, span)| *span).collect();
+    Answers { bodies: done.into_iter().map(|(_, body, _)| body).collect(), spans, took }
 }
 
 async fn client(mut stream: TcpStream, work: Rc<Work>) {

@@ -63,12 +63,7 @@ pub fn time(span: Duration) -> String {
 
 /// A number of calls a second.
 pub fn rate(calls: usize, took: Duration) -> String {
-    format!("{:.0}/s", per_second(calls, took))
-}
-
-/// As [`rate`], as a number.
-pub fn per_second(calls: usize, took: Duration) -> f64 {
-    calls as f64 / took.as_secs_f64()
+    format!("{:.0}/s", calls as f64 / took.as_secs_f64())
 }
 
 /// How much of the baseline was reached.
