@@ -37,15 +37,13 @@ pub async fn around(State(app): State<Arc<App>>, mut request: Request, next: Nex
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     // The clock of the service counts milliseconds, which is too coarse for an answer.
     let started = Instant::now();
+    let span = tracing::info_span!("request", %id, %method, route = route.as_deref().unwrap_or("-"));
     let mut response = match origin.is_some() && is_preflight(&request) {
         true => preflight(),
-        false => {
-            let span = tracing::info_span!("request", id = %id, %method, route = route.as_deref().unwrap_or("-"));
-            CURRENT.scope(id.clone(), next.run(request)).instrument(span).await
-        }
+        false => CURRENT.scope(id.clone(), next.run(request)).instrument(span.clone()).await,
     };
     let took = started.elapsed();
-    tracing::debug!(%id, status = response.status().as_u16(), ?took, "answered");
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), ?took, "answered"));
     app.metrics.request(route.as_deref().unwrap_or("-"), &method, response.status().as_u16(), took);
     if is_shared {
         // Also without an origin: a cache must not give that answer to a browser that has one.

@@ -23,6 +23,35 @@ async fn every_documented_status_is_produced() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What goes wrong on any route, whether or not it is documented there: that it is, is checked on every answer.
+#[tokio::test]
+async fn whatever_goes_wrong_is_documented() {
+    let operations: std::collections::BTreeSet<_> = documented().into_iter().map(|(operation, _)| operation).collect();
+    for operation in operations {
+        let stage = Stage::new().await;
+        let request = || stage.request(&operation);
+        let mut outcomes = vec![
+            stage.send(request().without("authorization")).await,
+            stage.send(request().bearer("nonsense")).await,
+            stage.send(request().raw("{")).await,
+            stage.send(request().raw("[]")).await,
+            stage.send(request().raw(cut_off())).await,
+            stage.send(request().raw(vec![b' '; 70_000])).await,
+            stage.send(request().header("content-type", "text/plain")).await,
+            stage.send(request().once("")).await,
+            stage.send(request().header("sec-fetch-mode", "cors")).await,
+            stage.unknown(&operation).await,
+        ];
+        for fault in [Fault::Busy, Fault::Corrupt, Fault::Unavailable, Fault::Unknown] {
+            outcomes.push(stage.broken(&operation, fault).await);
+            stage.world.store.mend();
+        }
+        outcomes.push(stage.forbidden(&operation).await);
+        let liveness = operation == "GET /health/live";
+        assert!(liveness || outcomes.iter().any(|reply| !reply.status.is_success()), "{operation}");
+    }
+}
+
 #[test]
 fn every_route_is_documented() {
     let operations: std::collections::BTreeSet<_> = documented().into_iter().map(|(operation, _)| operation).collect();

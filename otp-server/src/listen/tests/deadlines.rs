@@ -121,3 +121,19 @@ async fn a_client_that_takes_no_answers_is_closed() {
     in_time(told.recv()).await.unwrap();
     assert!(client.rest().await.len() < 64 * 1024 * 1024);
 }
+
+#[tokio::test]
+async fn a_client_that_takes_an_answer_bit_by_bit_gets_all_of_it() {
+    const LENGTH: usize = 16 * 1024 * 1024;
+    let large = Router::new().route("/large", get(|| async { vec![b'x'; LENGTH] }));
+    let server = Server::start(large, Limits { request: 3 * SHORT, ..limits() }).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut client = Client(socket.connect(server.addr).await.unwrap());
+    client.send("GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let mut taken = Vec::new();
+    while in_time((&mut client.0).take(128 * 1024).read_to_end(&mut taken)).await.unwrap() > 0 {
+        tokio::time::sleep(SHORT / 15).await;
+    }
+    assert!(taken.len() > LENGTH);
+}

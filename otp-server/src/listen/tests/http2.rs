@@ -105,6 +105,8 @@ async fn a_handler_finishes_though_its_stream_was_reset() {
     let answer = tokio::spawn(sender.send_request(request("GET", "/gate", Body::empty())));
     in_time(gate.entered.recv()).await.unwrap();
     answer.abort();
+    let after_the_reset = in_time(sender.send_request(request("GET", "/hello", Body::empty()))).await.unwrap();
+    assert_eq!(text(after_the_reset).await, "hello");
     gate.open.add_permits(1);
     in_time(gate.left.recv()).await.unwrap();
 }
