@@ -6,16 +6,20 @@ use crate::clock::Timestamp;
 use crate::id::{SigningKeyId, TenantId};
 use crate::random::Random;
 use crate::secret::{CannotOpen, Sealed, TenantKeys};
-use crate::store::{Key, Kind, SmallBytes, Stored};
+use crate::store::{Key, Kind, Read, SmallBytes, Stored};
+use crate::tenant::{Mode, Space};
 use crate::token::{Algorithm, SigningKey};
+
+/// How many of one mode are looked at; older ones have long been swept away.
+const REMEMBERED: usize = 50;
 
 /// A signing key at rest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredSigningKey {
     /// Identifier; the newest one signs.
     pub id: SigningKeyId,
-    /// Whose tokens it signs.
-    pub tenant: TenantId,
+    /// Whose tokens it signs, of which mode: a test token must not pass for a live one where only signatures are checked.
+    pub space: Space,
     /// With which algorithm, and no other.
     pub algorithm: Algorithm,
     /// The key, sealed.
@@ -29,7 +33,7 @@ pub struct StoredSigningKey {
 impl StoredSigningKey {
     /// A fresh key.
     pub fn generate(
-        tenant: TenantId,
+        space: Space,
         algorithm: Algorithm,
         keys: &TenantKeys,
         now: Timestamp,
@@ -37,7 +41,12 @@ impl StoredSigningKey {
     ) -> Self {
         let id = SigningKeyId::new(now, random);
         let material = keys.seal(random, place(id).as_slice(), &SigningKey::generate(algorithm, random).to_bytes());
-        Self { id, tenant, algorithm, material, created_at: now, retired_at: None }
+        Self { id, space, algorithm, material, created_at: now, retired_at: None }
+    }
+
+    /// Reads all of a tenant that are not yet forgotten, of both modes.
+    pub(crate) fn of_tenant(tenant: TenantId) -> [Read; 2] {
+        Mode::ALL.map(|mode| Read::owned::<Self>(Space { tenant, mode }.owner(), REMEMBERED))
     }
 
     /// The key, ready for use.
@@ -58,11 +67,11 @@ impl Stored for StoredSigningKey {
     const KIND: Kind = Kind::SigningKey;
 
     fn key(&self) -> Key {
-        Key::new::<Self>(self.tenant, self.id.as_bytes())
+        Key::new::<Self>(self.space.tenant, self.id.as_bytes())
     }
 
     fn owner(&self) -> Option<SmallBytes> {
-        Some(self.tenant.as_bytes().into())
+        Some(self.space.owner())
     }
 
     fn expires_at(&self) -> Option<Timestamp> {

@@ -24,6 +24,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Both.
+    pub const ALL: [Mode; 2] = [Mode::Live, Mode::Test];
+
     /// The byte that tells modes apart in digests and stored keys.
     pub const fn byte(self) -> u8 {
         match self {

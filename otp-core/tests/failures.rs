@@ -272,7 +272,7 @@ fn whatever_belongs_together_is_one_commit() {
     assert_eq!(counted(&commit), [(Counter::Configuration, Span::Ever)]);
     let commit = only_commit(&world, || wait(service.revoke_key(&acme, key.key.id)).unwrap());
     assert_eq!(written(&commit), [ApiKey, Event, Audit]);
-    let commit = only_commit(&world, || wait(service.rotate_signing_key(&acme, token::Algorithm::EdDsa)).unwrap());
+    let commit = only_commit(&world, || wait(service.rotate_signing_keys(&acme, token::Algorithm::EdDsa)).unwrap());
     assert_eq!(written(&commit), [Tenant, Kind::SigningKey, Kind::SigningKey, Audit]);
 
     world.authenticate(&world.create_key(&acme, new_key(KeyType::Secret, Mode::Live)).api_key).unwrap();

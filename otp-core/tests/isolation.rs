@@ -46,7 +46,7 @@ fn a_foreign_id_answers_like_an_unknown_one() {
     alike(refresh(signed_in.refresh_token.expose()), refresh("otp_rt_AAAA"));
     let nobody = TenantId::new(now, &random);
     assert_eq!(refusal(wait(service.tenant(nobody))), "not_found");
-    assert_eq!(refusal(wait(service.jwks(nobody))), "not_found");
+    assert_eq!(refusal(wait(service.jwks(Space { tenant: nobody, mode: Mode::Live }))), "not_found");
     assert_eq!(refusal(wait(service.program(nobody, Mode::Live))), "not_found");
 
     // Nothing of theirs was touched.

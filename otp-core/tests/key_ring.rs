@@ -59,7 +59,7 @@ fn what_was_made_before_a_key_was_added_still_works() {
     assert_eq!((again.user_id, again.is_new_user), (signed_in.user_id, false));
     let kids: Vec<u8> = world.committed::<challenge::Challenge>().iter().map(|challenge| challenge.kid).collect();
     assert!(kids.contains(&1) && kids.contains(&2), "{kids:?}");
-    wait(new.rotate_signing_key(&acme, Algorithm::EdDsa)).unwrap();
+    wait(new.rotate_signing_keys(&acme, Algorithm::EdDsa)).unwrap();
     assert!(wait(new.me(again.token.expose())).is_ok());
 }
 

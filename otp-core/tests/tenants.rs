@@ -176,7 +176,7 @@ fn a_caller_that_is_kept_acts_on_what_was_changed_since() {
         settings.limits.per_recipient = 1;
         settings.tokens.access_ttl = 600;
     });
-    wait(world.service.rotate_signing_key(&kept, Algorithm::EdDsa)).unwrap();
+    wait(world.service.rotate_signing_keys(&kept, Algorithm::EdDsa)).unwrap();
     let asked = world.ask_for(&kept, ANN);
     assert_eq!((asked.code.len(), asked.answer.limit.limit), (6, 1));
     let signed_in = world.say(&kept, asked.id, &asked.code).unwrap();

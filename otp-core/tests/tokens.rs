@@ -88,7 +88,7 @@ fn a_token_lives_as_long_as_the_tenant_set_and_not_a_second_longer() {
 }
 
 fn jwks(world: &World, caller: &Caller) -> Vec<Value> {
-    let set = wait(world.service.jwks(caller.space().tenant)).unwrap();
+    let set = wait(world.service.jwks(caller.space())).unwrap();
     set["keys"].as_array().unwrap().clone()
 }
 
@@ -121,7 +121,7 @@ fn verified_offline(token: &Secret, keys: &[Value]) -> bool {
 fn signing_keys_are_replaced_with_overlap() {
     let world = World::new();
     let acme = world.unlimited();
-    let rotate = |algorithm| wait(world.service.rotate_signing_key(&acme, algorithm)).unwrap();
+    let rotate = |algorithm| wait(world.service.rotate_signing_keys(&acme, algorithm)).unwrap();
     let algorithm = |signed_in: &SignedIn| parts_of(&signed_in.token).0["alg"].as_str().unwrap().to_owned();
 
     let hs256 = world.sign_in(&acme, ANN);
@@ -152,12 +152,35 @@ fn signing_keys_are_replaced_with_overlap() {
 }
 
 #[test]
+fn a_test_token_is_no_live_token_also_where_only_signatures_are_checked() {
+    let world = World::new();
+    let live = world.live();
+    let test = world.caller(live.space().tenant, Mode::Test);
+    for algorithm in [Algorithm::Hs256, Algorithm::EdDsa, Algorithm::Es256] {
+        wait(world.service.rotate_signing_keys(&live, algorithm)).unwrap();
+        let [real, mock] = [&live, &test].map(|caller| world.sign_in(caller, ANN));
+        let [[head, claims], [mock_head, mock_claims]] = [&real, &mock].map(|signed_in| {
+            let (head, claims) = parts_of(&signed_in.token);
+            [head, claims]
+        });
+        assert_ne!(head["kid"], mock_head["kid"], "{algorithm:?}");
+        assert_eq!(mock_claims["iss"], format!("{}/test", claims["iss"].as_str().unwrap()));
+        if algorithm != Algorithm::Hs256 {
+            let [keys, mock_keys] = [&live, &test].map(|caller| jwks(&world, caller));
+            assert!(verified_offline(&real.token, &keys) && verified_offline(&mock.token, &mock_keys));
+            assert!(!verified_offline(&mock.token, &keys) && !verified_offline(&real.token, &mock_keys));
+        }
+        assert!(world.me(&real).is_ok() && world.me(&mock).is_ok());
+    }
+}
+
+#[test]
 fn a_replaced_key_signs_no_more_from_that_millisecond_on() {
     let world = World::new();
     let acme = world.unlimited();
     for round in 0..20 {
         let algorithm = [Algorithm::EdDsa, Algorithm::Hs256][round % 2];
-        wait(world.service.rotate_signing_key(&acme, algorithm)).unwrap();
+        wait(world.service.rotate_signing_keys(&acme, algorithm)).unwrap();
         let signed_in = world.sign_in(&acme, ANN);
         assert_eq!(parts_of(&signed_in.token).0["alg"], algorithm.as_str(), "round {round}");
     }

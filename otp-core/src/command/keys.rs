@@ -17,10 +17,10 @@ use crate::id::{EventId, KeyId, TenantId};
 use crate::signing::StoredSigningKey;
 use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
 use crate::tenant::{Space, Tenant};
+use crate::token::Algorithm;
 
 /// Keys of one tenant that are looked at; creating more is refused.
 pub(crate) const KEYS: usize = 200;
-const SIGNING_KEYS: usize = 50;
 
 /// A new key, shown once; only ever stored sealed, in a kept reply.
 #[derive(Clone, Serialize, Deserialize)]
@@ -168,24 +168,23 @@ impl Command for ChangeKey {
     }
 }
 
-/// Puts a new signing key in place; the old one verifies until its last token has died.
-pub(crate) struct RotateSigningKey {
-    pub key: StoredSigningKey,
-    /// How long tokens of the old key may still live.
+/// Puts new signing keys in place; the old ones verify until their last token has died.
+pub(crate) struct RotateSigningKeys {
+    pub tenant: TenantId,
+    pub algorithm: Algorithm,
+    pub keys: [StoredSigningKey; 2],
+    /// How long tokens of the old keys may still live.
     pub overlap: Duration,
     pub trail: Trail,
 }
 
-impl Command for RotateSigningKey {
-    type Outcome = Result<StoredSigningKey, Error>;
+impl Command for RotateSigningKeys {
+    type Outcome = Result<(), Error>;
 
     fn reads(&self) -> Reads {
-        let tenant = self.key.tenant;
-        let wanted = vec![
-            Read::Record(Key::new::<Tenant>(tenant, tenant.as_bytes())),
-            Read::owned::<StoredSigningKey>(tenant.as_bytes().into(), SIGNING_KEYS),
-        ];
-        Reads { scope: Scope::Tenant(tenant), wanted }
+        let mut wanted = vec![Read::Record(Key::new::<Tenant>(self.tenant, self.tenant.as_bytes()))];
+        wanted.extend(StoredSigningKey::of_tenant(self.tenant));
+        Reads { scope: Scope::Tenant(self.tenant), wanted }
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
@@ -196,12 +195,12 @@ impl Command for RotateSigningKey {
             changes.put(StoredSigningKey { retired_at, ..old.clone() });
         }
         let mut tenant = tenant.clone();
-        tenant.settings.tokens.algorithm = self.key.algorithm;
-        let data = json!({"algorithm": self.key.algorithm});
-        changes.put(self.trail.line(tenant.id, Action::SigningKeyRotated, self.key.id, data));
+        tenant.settings.tokens.algorithm = self.algorithm;
+        let data = json!({"algorithm": self.algorithm, "keyIds": self.keys.each_ref().map(|key| key.id)});
+        changes.put(self.trail.line(tenant.id, Action::SigningKeyRotated, tenant.id, data));
         changes.put(tenant);
-        changes.create(self.key.clone());
-        (Ok(self.key.clone()), changes)
+        self.keys.iter().for_each(|key| changes.create(key.clone()));
+        (Ok(()), changes)
     }
 }
 

@@ -10,7 +10,7 @@ mod session;
 mod tenants;
 mod verify_otp;
 
-pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKey};
+pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use request_otp::{RequestOtp, Requested};
 pub(crate) use session::{Presented, RefreshSession, Refreshed, SignOut};
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};

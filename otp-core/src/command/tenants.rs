@@ -15,10 +15,10 @@ use crate::signing::StoredSigningKey;
 use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
 use crate::tenant::{Mode, Space, Tenant, TenantStatus};
 
-/// A tenant comes with the key that signs its tokens and one live secret key.
+/// A tenant comes with the keys that sign its tokens, one for each mode, and one live secret key.
 pub(crate) struct CreateTenant {
     pub tenant: Tenant,
-    pub signing_key: StoredSigningKey,
+    pub signing_keys: [StoredSigningKey; 2],
     pub api_key: ApiKey,
     pub secrets: NewSecrets,
     pub trail: Trail,
@@ -43,7 +43,7 @@ impl Command for CreateTenant {
         let data = json!({"plan": self.tenant.plan, "keyId": self.api_key.id});
         changes.put(self.trail.line(self.tenant.id, Action::TenantCreated, self.tenant.id, data));
         changes.create(self.tenant.clone());
-        changes.create(self.signing_key.clone());
+        self.signing_keys.iter().for_each(|key| changes.create(key.clone()));
         changes.create(self.api_key.clone());
         (Ok((self.tenant.clone(), self.api_key.clone(), self.secrets.clone())), changes)
     }

@@ -18,24 +18,35 @@ use crate::plan::Plan;
 use crate::secret::{Digest32, TenantKeys};
 use crate::signing::StoredSigningKey;
 use crate::store::{FromRecord, Key, Read};
-use crate::tenant::Tenant;
+use crate::tenant::{Mode, Space, Tenant};
 use crate::token::SigningKey;
 use crate::usage::CounterKey;
 
 const ENTRIES: usize = 20_000;
 const POLL_EVERY_MILLIS: i64 = 1_000;
-const SIGNING_KEYS: usize = 50;
 
 /// A tenant with everything a command about it needs.
 pub(crate) struct TenantContext {
     pub tenant: Tenant,
     pub plan: Plan,
     pub keys: TenantKeys,
-    /// The key that signs comes first, then those that only verify.
-    pub signing: Vec<SigningKey>,
+    issuers: [Issuer; 2],
     /// When the first of those that only verify ends, and this has to be read anew.
     good_until: Timestamp,
-    pub issuer: String,
+}
+
+/// Who signs the tokens of one mode. The modes share neither the name nor a key, so that a test token, whose code
+/// anybody with a test key can read, is nobody's where tokens are checked offline.
+pub(crate) struct Issuer {
+    pub url: String,
+    /// The key that signs comes first, then those that only verify.
+    pub keys: Vec<SigningKey>,
+}
+
+impl TenantContext {
+    pub fn issuer(&self, mode: Mode) -> &Issuer {
+        &self.issuers[mode as usize]
+    }
 }
 
 struct Cached<T> {
@@ -128,10 +139,8 @@ impl Service {
     }
 
     async fn load_context(&self, id: TenantId) -> Result<Option<TenantContext>, Error> {
-        let wanted = vec![
-            Read::Record(Key::new::<Tenant>(id, id.as_bytes())),
-            Read::owned::<StoredSigningKey>(id.as_bytes().into(), SIGNING_KEYS),
-        ];
+        let mut wanted = vec![Read::Record(Key::new::<Tenant>(id, id.as_bytes()))];
+        wanted.extend(StoredSigningKey::of_tenant(id));
         let seen = self.inner.store.read(wanted).await?;
         let keys = self.tenant_keys(id);
         let now = self.now();
@@ -141,12 +150,23 @@ impl Service {
         stored.sort_by_key(|stored| stored.retired_at.is_some());
         let good_until = stored.iter().filter_map(|stored| stored.retired_at).min();
         let good_until = good_until.unwrap_or(Timestamp::from_millis(i64::MAX));
-        let signing = stored.into_iter().map(|stored| self.signing_key(stored, &keys)).collect::<Result<_, _>>()?;
+        let [live, test] = Mode::ALL.map(|mode| self.issuer(Space { tenant: id, mode }, &stored, &keys));
         let Some(tenant) = seen.records.into_iter().find_map(Tenant::take) else { return Ok(None) };
         let plans = &self.inner.plans;
         let plan = plans.named(&tenant.plan).unwrap_or(plans.first()).clone();
-        let issuer = format!("{}/auth/{id}", self.inner.issuer);
-        Ok(Some(TenantContext { tenant, plan, keys, signing, good_until, issuer }))
+        Ok(Some(TenantContext { tenant, plan, keys, issuers: [live?, test?], good_until }))
+    }
+
+    fn issuer(&self, space: Space, stored: &[&StoredSigningKey], keys: &TenantKeys) -> Result<Issuer, Error> {
+        let ours = stored.iter().filter(|stored| stored.space == space);
+        let path = match space.mode {
+            Mode::Live => "",
+            Mode::Test => "/test",
+        };
+        Ok(Issuer {
+            url: format!("{}/auth/{}{path}", self.inner.issuer, space.tenant),
+            keys: ours.map(|stored| self.signing_key(stored, keys)).collect::<Result<_, _>>()?,
+        })
     }
 
     pub(super) fn tenant_keys(&self, tenant: TenantId) -> TenantKeys {

@@ -9,15 +9,15 @@ use super::{Caller, Service, lock};
 use crate::access::{OriginPattern, parse_network};
 use crate::api_key::{ApiKey, KeyScope, KeyState, KeyType, KeyUse, new_key};
 use crate::clock::Timestamp;
-use crate::command::{ChangeKey, CreateKey, KeyChange, NoteKeyUse, RotateSigningKey};
+use crate::command::{ChangeKey, CreateKey, KeyChange, NoteKeyUse, RotateSigningKeys};
 use crate::error::Error;
 use crate::id::{EventId, KeyId, TenantId};
 use crate::idempotency::{Answer, Idempotency, Once};
 use crate::random::Random;
-use crate::secret::{Digest32, Secret};
+use crate::secret::{Digest32, Secret, TenantKeys};
 use crate::signing::StoredSigningKey;
 use crate::store::{FromRecord, Key, Read};
-use crate::tenant::Mode;
+use crate::tenant::{Mode, Space};
 use crate::token::Algorithm;
 
 const LONGEST_GRACE: Duration = Duration::from_secs(30 * 86_400);
@@ -210,16 +210,28 @@ impl Service {
         self.change(ChangeKey { tenant, key, change, event, trail: self.trail(caller) }).await?
     }
 
-    /// Puts a new signing key in place. Tokens of the old one verify until they end by themselves.
+    /// Puts new signing keys in place, one for each mode. Tokens of the old ones verify until they end by themselves.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn rotate_signing_key(&self, caller: &Caller, algorithm: Algorithm) -> Result<(), Error> {
-        let (now, random) = (self.now(), self.random());
+    pub async fn rotate_signing_keys(&self, caller: &Caller, algorithm: Algorithm) -> Result<(), Error> {
         let access_ttl = self.current(caller).await?.tenant.settings.tokens.access_ttl;
         let overlap = Duration::from_secs(access_ttl.into()).max(PROOF_TTL);
-        let key = StoredSigningKey::generate(caller.space.tenant, algorithm, &caller.context.keys, now, random);
-        self.change(RotateSigningKey { key, overlap, trail: self.trail(caller) }).await?.map(|_| ())
+        let tenant = caller.space.tenant;
+        let keys = self.signing_keys(tenant, &caller.context.keys, algorithm);
+        self.change(RotateSigningKeys { tenant, algorithm, keys, overlap, trail: self.trail(caller) }).await?
+    }
+
+    /// Fresh ones, one for each mode.
+    pub(super) fn signing_keys(
+        &self,
+        tenant: TenantId,
+        keys: &TenantKeys,
+        algorithm: Algorithm,
+    ) -> [StoredSigningKey; 2] {
+        let fresh =
+            |mode| StoredSigningKey::generate(Space { tenant, mode }, algorithm, keys, self.now(), self.random());
+        Mode::ALL.map(fresh)
     }
 
     /// Writes down when keys were last used, as noted in memory since the last time. Call it every minute or so.

@@ -15,8 +15,8 @@ use crate::limit::Allowance;
 use crate::secret::Secret;
 use crate::session::{RefreshToken, Session};
 use crate::store::{FromRecord, Key, Read};
-use crate::tenant::TenantStatus;
-use crate::token::{self, TokenType};
+use crate::tenant::{Space, TenantStatus};
+use crate::token;
 use crate::user::User;
 
 const SESSIONS: usize = 1_000;
@@ -114,8 +114,7 @@ impl Service {
     pub async fn me(&self, token: &str) -> Result<Me, Error> {
         let tenant = token::peek_audience(token).ok_or(Error::InvalidToken)?;
         let context = self.tenant_context(tenant).await?.ok_or(Error::InvalidToken)?;
-        let claims = token::verify(&context.signing, TokenType::Access, &context.issuer, tenant, self.now(), token)
-            .map_err(|_| Error::InvalidToken)?;
+        let (mode, claims) = context.verify(token, self.now())?;
         if context.tenant.status != TenantStatus::Active {
             return Err(Error::TenantNotActive(context.tenant.status));
         }
@@ -124,8 +123,10 @@ impl Service {
         let wanted =
             vec![Read::Record(Session::key_of(tenant, sid)), Read::Record(Key::new::<User>(tenant, user.as_bytes()))];
         let seen = self.inner.store.read(wanted).await?;
-        let session = seen.one::<Session>().filter(|session| session.is_open(self.now()) && session.user == user);
-        let session = session.cloned().ok_or(Error::InvalidToken)?;
+        let is_meant = |session: &&Session| {
+            session.is_open(self.now()) && session.user == user && session.space == Space { tenant, mode }
+        };
+        let session = seen.one::<Session>().filter(is_meant).cloned().ok_or(Error::InvalidToken)?;
         let generation = session.generation_of(&claims.jti).filter(|generation| *generation >= session.valid_from);
         let generation = generation.ok_or(Error::InvalidToken)?;
         let user = seen.records.into_iter().find_map(User::take).ok_or(Error::InvalidToken)?;

@@ -16,7 +16,6 @@ use crate::id::{AuditId, EventId, KeyId, TenantId};
 use crate::idempotency::{Answer, Idempotency, Once};
 use crate::plan::Feature;
 use crate::secret::{Sealed, Secret};
-use crate::signing::StoredSigningKey;
 use crate::store::{Key, Read};
 use crate::subject::EmailAddress;
 use crate::tenant::{Mode, Settings, Tenant, TenantStatus};
@@ -114,7 +113,7 @@ pub struct EditTenant {
 }
 
 impl Service {
-    /// Creates a tenant with a signing key and one live secret key.
+    /// Creates a tenant with its signing keys and one live secret key.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::IdempotencyConflict`], [`Error::Store`].
@@ -170,7 +169,7 @@ impl Service {
             at: now,
         };
         Ok(CreateTenant {
-            signing_key: StoredSigningKey::generate(id, Algorithm::Hs256, &keys, now, random),
+            signing_keys: self.signing_keys(id, &keys, Algorithm::Hs256),
             api_key: fresh_key(id, "Default", &text, KeyType::Secret, Mode::Live, now, random),
             secrets: NewSecrets { api_key: text.expose().to_owned(), webhook_secret },
             tenant,

@@ -3,27 +3,37 @@
 use std::time::Duration;
 
 use super::caller::place;
-use super::context::TenantContext;
+use super::context::{Issuer, TenantContext};
 use super::otp::Proof;
 use super::{Service, SignedIn};
 use crate::clock::Timestamp;
 use crate::command::{Refreshed, Verified};
 use crate::error::Error;
-use crate::id::TenantId;
 use crate::message::Channel;
 use crate::secret::{Digest32, Secret};
 use crate::session::Session;
 use crate::store::Read;
-use crate::tenant::{Mode, Tenant};
-use crate::token::{Claims, SigningKey, TokenType, mint};
+use crate::tenant::{Mode, Space, Tenant};
+use crate::token::{self, Claims, SigningKey, TokenType, mint};
 use crate::user::User;
 
 pub(super) const PROOF_TTL: Duration = Duration::from_secs(300);
 
 impl TenantContext {
-    pub(super) fn signing_key(&self) -> Result<&SigningKey, Error> {
-        let key = self.signing.first().ok_or_else(|| Error::Internal("the tenant has no signing key".to_owned()))?;
-        Ok(key)
+    fn sign(&self, mode: Mode, typ: TokenType, claims: &Claims) -> Result<Secret, Error> {
+        let key = self.issuer(mode).keys.first();
+        let key = key.ok_or_else(|| Error::Internal("the tenant has no signing key".to_owned()))?;
+        Ok(Secret::from(mint(key, typ, claims)))
+    }
+
+    /// The claims of one of our access tokens, and the mode whose key signed it.
+    pub(super) fn verify(&self, token: &str, now: Timestamp) -> Result<(Mode, Claims), Error> {
+        let check = |mode: Mode| {
+            let Issuer { keys, url } = self.issuer(mode);
+            let claims = token::verify(keys, TokenType::Access, url, self.tenant.id, now, token).ok()?;
+            Some((mode, claims))
+        };
+        Mode::ALL.into_iter().find_map(check).ok_or(Error::InvalidToken)
     }
 
     fn claims(&self, sub: String, jti: String, mode: Mode, at: Timestamp, until: Timestamp) -> Claims {
@@ -32,7 +42,7 @@ impl TenantContext {
             amr.push("test".to_owned());
         }
         Claims {
-            iss: self.issuer.clone(),
+            iss: self.issuer(mode).url.clone(),
             sub,
             aud: self.tenant.id,
             sid: None,
@@ -84,7 +94,7 @@ impl Service {
             ..context.claims(session.user.to_string(), session.jti(), session.space.mode, at, expires_at)
         };
         Ok(SignedIn {
-            token: Secret::from(mint(context.signing_key()?, TokenType::Access, &claims)),
+            token: context.sign(session.space.mode, TokenType::Access, &claims)?,
             expires_at,
             refresh_token: Secret::from(refresh),
             refresh_expires_at: session.idle_at,
@@ -115,22 +125,22 @@ impl Service {
             context_hash: approves.map(|digest| digest.to_base64url()),
             ..context.claims(id.to_string(), verified.challenge.to_string(), space.mode, verified.at, expires_at)
         };
-        Ok(Proof { token: Secret::from(mint(context.signing_key()?, TokenType::Proof, &claims)), expires_at })
+        Ok(Proof { token: context.sign(space.mode, TokenType::Proof, &claims)?, expires_at })
     }
 
-    /// The public keys of a tenant, as a JWK set (RFC 7517). Empty for HS256, which has none.
+    /// The public keys of a tenant's mode, as a JWK set (RFC 7517). Empty for HS256, which has none.
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown tenant, [`Error::Store`].
-    pub async fn jwks(&self, tenant: TenantId) -> Result<serde_json::Value, Error> {
-        let context = self.tenant_context(tenant).await?.ok_or(Error::NotFound("customer"))?;
-        let keys: Vec<_> = context.signing.iter().filter_map(SigningKey::jwk).collect();
+    pub async fn jwks(&self, space: Space) -> Result<serde_json::Value, Error> {
+        let context = self.tenant_context(space.tenant).await?.ok_or(Error::NotFound("customer"))?;
+        let keys: Vec<_> = context.issuer(space.mode).keys.iter().filter_map(SigningKey::jwk).collect();
         Ok(serde_json::json!({ "keys": keys }))
     }
 }
 
 impl Service {
-    /// The public keys of all tenants (of the newest thousand), as one JWK set.
+    /// The public keys of all tenants (of the newest thousand) for live tokens, as one JWK set.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -140,7 +150,9 @@ impl Service {
         let mut keys = Vec::new();
         for tenant in seen.all::<Tenant>() {
             let context = self.tenant_context(tenant.id).await?;
-            keys.extend(context.iter().flat_map(|context| &context.signing).filter_map(SigningKey::jwk));
+            keys.extend(
+                context.iter().flat_map(|context| &context.issuer(Mode::Live).keys).filter_map(SigningKey::jwk),
+            );
         }
         Ok(serde_json::json!({ "keys": keys }))
     }

@@ -171,7 +171,7 @@ impl Change {
 impl SigningKey {
     async fn run(self, service: &Service) -> Result<(), Failure> {
         let administrator = service.administrator(self.customer).await?;
-        service.rotate_signing_key(&administrator, self.algorithm).await?;
+        service.rotate_signing_keys(&administrator, self.algorithm).await?;
         print(&format!("Tokens of {} are signed with a new {} key from now on.\n", self.customer, self.algorithm));
         Ok(())
     }

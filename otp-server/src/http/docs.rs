@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use otp_core::{Mode, Space};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documented, ResponseBuilder};
 use utoipa::{IntoResponses, Modify};
@@ -146,7 +147,7 @@ fn key_set(keys: serde_json::Value) -> Response {
     response
 }
 
-/// The public keys of all customers, for tokens signed with EdDSA or ES256. A token's `kid` tells which one.
+/// The public keys of all customers, for live tokens signed with EdDSA or ES256. A token's `kid` tells which one.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", operation_id = "jwks", tag = "Service", security(()),
     responses(
@@ -158,7 +159,7 @@ pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     Ok(key_set(app.service.all_jwks().await?))
 }
 
-/// The public keys of one customer.
+/// The public keys of one customer's live tokens.
 #[utoipa::path(
     get, path = "/auth/{customerId}/.well-known/jwks.json", operation_id = "customerJwks",
     tag = "Service", security(()),
@@ -169,6 +170,25 @@ pub async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     )
 )]
 pub async fn customer_jwks(State(app): State<Arc<App>>, Named(id): Named<String>) -> Result<Response, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("customer"))?;
-    Ok(key_set(app.service.jwks(id).await?))
+    keys_of(&app, &id, Mode::Live).await
+}
+
+/// The public keys of one customer's test tokens. They are never among those of live tokens, and these tokens name
+/// another issuer: whoever checks live tokens refuses test tokens.
+#[utoipa::path(
+    get, path = "/auth/{customerId}/test/.well-known/jwks.json", operation_id = "customerTestJwks",
+    tag = "Service", security(()),
+    params(("customerId" = String, Path, description = "The customer: the token's `aud`.")),
+    responses(
+        (status = 200, description = "A JWK set (RFC 7517).", content_type = "application/jwk-set+json"),
+        NamedProblems, StoreProblems,
+    )
+)]
+pub async fn customer_test_jwks(State(app): State<Arc<App>>, Named(id): Named<String>) -> Result<Response, Problem> {
+    keys_of(&app, &id, Mode::Test).await
+}
+
+async fn keys_of(app: &App, id: &str, mode: Mode) -> Result<Response, Problem> {
+    let tenant = id.parse().map_err(|_| Problem::not_found("customer"))?;
+    Ok(key_set(app.service.jwks(Space { tenant, mode }).await?))
 }

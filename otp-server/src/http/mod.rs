@@ -96,6 +96,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(sessions::end))
         .routes(paths!(docs::jwks))
         .routes(paths!(docs::customer_jwks))
+        .routes(paths!(docs::customer_test_jwks))
         .routes(paths!(customers::create, customers::list))
         .routes(paths!(customers::own, customers::edit_own))
         .routes(paths!(customers::one, customers::edit))

@@ -99,7 +99,7 @@ async fn public_keys_are_listed_and_shared_secrets_are_not() {
     assert_eq!(keys(path.clone()).await, Vec::<Value>::new());
     let caller = world.service.administrator(customer.tenant()).await.unwrap();
     for (algorithm, count) in [(Algorithm::EdDsa, 1), (Algorithm::Es256, 2)] {
-        world.service.rotate_signing_key(&caller, algorithm).await.unwrap();
+        world.service.rotate_signing_keys(&caller, algorithm).await.unwrap();
         assert_eq!(keys(path.clone()).await.len(), count);
     }
     let own = keys(path.clone()).await;
@@ -132,7 +132,7 @@ async fn tokens_of_before_a_rotation_still_work_after_it() {
     let caller = world.service.administrator(customer.tenant()).await.unwrap();
     let mut users = vec![world.sign_in(&customer.key, "u0@example.org").await];
     for (number, algorithm) in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Hs256].into_iter().enumerate() {
-        world.service.rotate_signing_key(&caller, algorithm).await.unwrap();
+        world.service.rotate_signing_keys(&caller, algorithm).await.unwrap();
         users.push(world.sign_in(&customer.key, &format!("u{}@example.org", number + 1)).await);
         for user in &users {
             world.me(&user.token).await.ok();

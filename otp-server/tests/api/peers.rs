@@ -54,7 +54,7 @@ async fn tokens() -> Value {
     let caller = world.service.administrator(customer.tenant()).await.unwrap();
     let mut tokens = Vec::new();
     for (number, algorithm) in [Algorithm::EdDsa, Algorithm::Es256].into_iter().enumerate() {
-        world.service.rotate_signing_key(&caller, algorithm).await.unwrap();
+        world.service.rotate_signing_keys(&caller, algorithm).await.unwrap();
         let user = world.sign_in(&customer.key, &format!("ann{number}@example.org")).await;
         tokens.push(json!({"token": user.token, "algorithm": algorithm.as_str(), "session": user.session}));
     }

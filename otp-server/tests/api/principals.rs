@@ -19,6 +19,7 @@ GET /auth/sessions                tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?
 DELETE /auth/sessions/SESSION     tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
 GET /.well-known/jwks.json        ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /auth/ID/.well-known/jwks.json ok   ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /auth/ID/test/.well-known/jwks.json ok ok ok ok   ok    ok    ok    ok    ok    ok
 POST /admin/customers             key?  sk    adm   adm   adm   key!  key!  ok    key!  key?
 GET /admin/customers              key?  sk    adm   adm   adm   key!  key!  ok    key!  key?
 GET /admin/customers/me           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?

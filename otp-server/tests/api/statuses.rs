@@ -66,6 +66,7 @@ fn every_route_is_documented() {
         GET /auth/me\n\
         GET /auth/sessions\n\
         GET /auth/{customerId}/.well-known/jwks.json\n\
+        GET /auth/{customerId}/test/.well-known/jwks.json\n\
         GET /health\n\
         GET /health/live\n\
         GET /health/ready\n\

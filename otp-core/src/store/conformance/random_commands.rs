@@ -119,7 +119,12 @@ impl Dice {
             }
             1 => Deed::Settle((0..self.below(4)).map(|_| self.settled()).collect()),
             2 if self.below(4) == 0 => Deed::Sweep(3_600_000 + self.moment),
-            _ => Deed::Transact(self.reads(4), self.changes()),
+            _ => {
+                let (mut reads, changes) = (self.reads(4), self.changes());
+                // As commands mostly do: what is written was read.
+                reads.extend(changes.puts.iter().filter(|_| self.below(2) == 0).map(|put| Read::Record(put.key())));
+                Deed::Transact(reads, changes)
+            }
         }
     }
 

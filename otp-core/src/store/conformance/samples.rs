@@ -188,7 +188,7 @@ fn api_key(tenant: TenantId, number: u64) -> ApiKey {
 fn signing_key(tenant: TenantId, number: u64) -> StoredSigningKey {
     StoredSigningKey {
         id: SigningKeyId::from_bytes(id(number)),
-        tenant,
+        space: space(tenant),
         algorithm: Algorithm::Hs256,
         material: sealed(tenant, number),
         created_at: NOW,
