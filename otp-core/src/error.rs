@@ -74,6 +74,12 @@ pub enum Error {
     /// The key may not be used from this address.
     #[error("this IP address is not allowed to use the key")]
     IpNotAllowed,
+    /// A publishable key may not do this.
+    #[error("this needs a secret key (otp_live_sk_… or otp_test_sk_…)")]
+    SecretKeyRequired,
+    /// A tenant may not do this to itself.
+    #[error("this is for the platform administrator (otp_admin_…)")]
+    AdministratorRequired,
     /// The key lacks a permission.
     #[error("the key needs the scope {0}")]
     ScopeRequired(&'static str),
@@ -109,7 +115,11 @@ pub enum Error {
 impl Error {
     /// A field error.
     pub fn invalid(code: &'static str, field: &'static str, message: impl ToString) -> Self {
-        Error::Invalid(InvalidField { code, field, message: message.to_string() })
+        Self::invalid_field(code, field, message).into()
+    }
+
+    pub(crate) fn invalid_field(code: &'static str, field: &'static str, message: impl ToString) -> InvalidField {
+        InvalidField { code, field, message: message.to_string() }
     }
 
     /// The stable, machine-readable name.
@@ -130,6 +140,8 @@ impl Error {
             Error::TenantNotActive(_) => "customer_pending",
             Error::OriginNotAllowed => "origin_not_allowed",
             Error::IpNotAllowed => "ip_not_allowed",
+            Error::SecretKeyRequired => "secret_key_required",
+            Error::AdministratorRequired => "administrator_required",
             Error::ScopeRequired(_) => "scope_required",
             Error::InvalidToken => "invalid_token",
             Error::InvalidRefreshToken => "invalid_refresh_token",

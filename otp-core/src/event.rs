@@ -4,54 +4,141 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api_key::KeyType;
 use crate::clock::Timestamp;
-use crate::id::{EventId, UserId};
+use crate::id::{ChallengeId, EventId, KeyId, MessageId, SessionId, UserId};
+use crate::message::Channel;
 use crate::secret::Sealed;
 use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
-use crate::tenant::Space;
+use crate::tenant::{Mode, Space, TenantStatus};
 
 const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum EventKind {
+macro_rules! catalogue {
+    ($($(#[$about:meta])* $kind:ident = $name:literal { $($(#[$told:meta])* $field:ident: $type:ty,)* })*) => {
+        /// The names of what can happen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum EventKind {
+            $($(#[$about])* #[serde(rename = $name)] $kind,)*
+        }
+
+        /// What happened, and what there is to say of it: nothing personal and nothing secret.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind", content = "data", rename_all_fields = "camelCase")]
+        pub enum EventData {
+            $($(#[$about])* #[serde(rename = $name)] $kind { $($(#[$told])* $field: $type,)* },)*
+        }
+
+        impl EventData {
+            /// Its name.
+            pub const fn kind(&self) -> EventKind {
+                match self { $(EventData::$kind { .. } => EventKind::$kind,)* }
+            }
+
+            /// What there is to say, as JSON.
+            pub fn fields(&self) -> serde_json::Value {
+                serde_json::to_value(self).map(|mut told| told["data"].take()).expect("plain data")
+            }
+        }
+    };
+}
+
+catalogue! {
     /// A code was asked for and is on its way.
-    #[serde(rename = "otp.requested")]
-    OtpRequested,
+    OtpRequested = "otp.requested" {
+        /// The challenge.
+        challenge_id: ChallengeId,
+        /// What the code is for.
+        purpose: String,
+        /// The way its message travels.
+        channel: Channel,
+        /// Whether the same code was sent before.
+        repeated: bool,
+        /// The caller's notes, sealed.
+        sealed_metadata: Option<Sealed>,
+    }
     /// A code was accepted.
-    #[serde(rename = "otp.verified")]
-    OtpVerified,
+    OtpVerified = "otp.verified" {
+        /// The challenge.
+        challenge_id: ChallengeId,
+        /// What the code was for.
+        purpose: String,
+    }
     /// A guess was wrong.
-    #[serde(rename = "otp.failed")]
-    OtpFailed,
+    OtpFailed = "otp.failed" {
+        /// The challenge.
+        challenge_id: ChallengeId,
+        /// Guesses left.
+        remaining_attempts: u8,
+    }
     /// A subject verified for the first time.
-    #[serde(rename = "user.created")]
-    UserCreated,
+    UserCreated = "user.created" {}
     /// A session began.
-    #[serde(rename = "user.logged_in")]
-    UserLoggedIn,
+    UserLoggedIn = "user.logged_in" {
+        /// The session.
+        session_id: SessionId,
+        /// Whether it is the user's first.
+        is_new_user: bool,
+    }
     /// A session was ended by its user.
-    #[serde(rename = "user.logged_out")]
-    UserLoggedOut,
+    UserLoggedOut = "user.logged_out" {
+        /// The session; none when all were ended.
+        session_id: Option<SessionId>,
+        /// Whether all were ended.
+        everywhere: bool,
+        /// How many.
+        sessions: usize,
+    }
     /// A message will never arrive.
-    #[serde(rename = "message.failed")]
-    MessageFailed,
+    MessageFailed = "message.failed" {
+        /// The message.
+        message_id: MessageId,
+        /// The way it was to travel.
+        channel: Channel,
+        /// What the provider said.
+        reason: String,
+    }
     /// A key was made.
-    #[serde(rename = "api_key.created")]
-    ApiKeyCreated,
+    ApiKeyCreated = "api_key.created" {
+        /// The key.
+        key_id: KeyId,
+        /// What it may do.
+        #[serde(rename = "type")]
+        key_type: KeyType,
+        /// Whose data it reaches.
+        mode: Mode,
+        /// What its owner calls it.
+        name: String,
+    }
     /// A key was replaced.
-    #[serde(rename = "api_key.rotated")]
-    ApiKeyRotated,
+    ApiKeyRotated = "api_key.rotated" {
+        /// The new one.
+        key_id: KeyId,
+        /// The old one.
+        old_key_id: KeyId,
+        /// Seconds that the old one still works.
+        grace_seconds: u64,
+    }
     /// A key was revoked.
-    #[serde(rename = "api_key.revoked")]
-    ApiKeyRevoked,
+    ApiKeyRevoked = "api_key.revoked" {
+        /// The key.
+        key_id: KeyId,
+    }
     /// A secret key was used from a browser.
-    #[serde(rename = "api_key.exposed")]
-    ApiKeyExposed,
+    ApiKeyExposed = "api_key.exposed" {
+        /// The key.
+        key_id: KeyId,
+    }
     /// The tenant's standing changed.
-    #[serde(rename = "customer.status_changed")]
-    CustomerStatusChanged,
+    CustomerStatusChanged = "customer.status_changed" {
+        /// What it was.
+        old_status: TenantStatus,
+        /// What it is.
+        new_status: TenantStatus,
+        /// Why, in the words of whoever changed it.
+        reason: Option<String>,
+    }
 }
 
 /// Who an event is about.
@@ -74,14 +161,19 @@ pub struct Event {
     pub id: EventId,
     /// Tenant and mode.
     pub space: Space,
-    /// What happened.
-    pub kind: EventKind,
     /// When.
     pub at: Timestamp,
     /// To whom, if to somebody.
     pub person: Option<Person>,
-    /// What else there is to say; nothing personal and nothing secret.
-    pub data: serde_json::Value,
+    /// What happened.
+    pub data: EventData,
+}
+
+impl Event {
+    /// The name of what happened.
+    pub const fn kind(&self) -> EventKind {
+        self.data.kind()
+    }
 }
 
 impl Stored for Event {

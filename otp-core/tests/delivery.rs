@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::*;
-use otp_core::event::{Event, EventKind};
+use otp_core::event::{Event, EventData, EventKind};
 use otp_core::message::{Message, MessageState, SendError};
 use otp_core::usage::{Counter, Span};
 use otp_core::*;
@@ -140,10 +140,13 @@ fn a_message_that_will_never_be_taken_is_told_of() {
     let failed = message(&world);
     assert_eq!(failed.state, MessageState::Failed { at: world.now(), reason: "550 no such user".to_owned() });
     let events = world.events(acme.space());
-    let told: Vec<&Event> = events.iter().filter(|event| event.kind == EventKind::MessageFailed).collect();
+    let told: Vec<&Event> = events.iter().filter(|event| event.kind() == EventKind::MessageFailed).collect();
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].data["messageId"], failed.id.to_string());
-    assert_eq!(told[0].data["reason"], "550 no such user");
+    let reason = "550 no such user".to_owned();
+    assert_eq!(
+        told[0].data,
+        EventData::MessageFailed { message_id: failed.id, channel: message::Channel::Email, reason }
+    );
     for _ in 0..5 {
         world.clock.advance(MINUTE);
         assert_eq!(world.deliver(), Delivered::default());

@@ -99,7 +99,10 @@ async fn check(database: &Database, tenant: TenantId, acknowledged: &Acknowledge
     let events = bodies(database, "event");
     let told_of = |kind: &'static str| -> HashMap<String, usize> {
         occurrences(
-            events.iter().filter(|event| event["kind"] == kind).map(|event| text(&event["data"]["challengeId"])),
+            events
+                .iter()
+                .filter(|event| event["data"]["kind"] == kind)
+                .map(|event| text(&event["data"]["data"]["challengeId"])),
         )
     };
     let known = occurrences(challenges.iter().map(|challenge| text(&challenge["id"])));

@@ -12,7 +12,7 @@ use crate::api_key::{ApiKey, KeyState, KeyUse};
 use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventData};
 use crate::id::{EventId, KeyId, TenantId};
 use crate::signing::StoredSigningKey;
 use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
@@ -69,8 +69,9 @@ impl Command for CreateKey {
 impl CreateKey {
     fn fresh(&self) -> (Result<NewKey, Error>, Changes) {
         let key = self.key.clone();
-        let data = json!({"keyId": key.id, "type": key.key_type, "mode": key.mode, "name": key.name});
-        let changes = self.changes(&key, None, (EventKind::ApiKeyCreated, Action::KeyCreated), data);
+        let data =
+            EventData::ApiKeyCreated { key_id: key.id, key_type: key.key_type, mode: key.mode, name: key.name.clone() };
+        let changes = self.changes(&key, None, Action::KeyCreated, data);
         (Ok(NewKey { key, text: self.text.clone(), replaces: None }), changes)
     }
 
@@ -89,32 +90,26 @@ impl CreateKey {
             ..old.clone()
         };
         let old = ApiKey { state: KeyState::Rotated { until: now + grace }, ..old.clone() };
-        let data = json!({"keyId": key.id, "oldKeyId": old.id, "graceSeconds": grace.as_secs()});
-        let changes = self.changes(&key, Some(&old), (EventKind::ApiKeyRotated, Action::KeyRotated), data);
+        let data = EventData::ApiKeyRotated { key_id: key.id, old_key_id: old.id, grace_seconds: grace.as_secs() };
+        let changes = self.changes(&key, Some(&old), Action::KeyRotated, data);
         (Ok(NewKey { key, text: self.text.clone(), replaces: Some(old) }), changes)
     }
 
-    fn changes(
-        &self,
-        key: &ApiKey,
-        old: Option<&ApiKey>,
-        (kind, action): (EventKind, Action),
-        data: serde_json::Value,
-    ) -> Changes {
+    fn changes(&self, key: &ApiKey, old: Option<&ApiKey>, action: Action, data: EventData) -> Changes {
         let mut changes = Changes::of_configuration();
         changes.create(key.clone());
         if let Some(old) = old {
             changes.put(old.clone());
         }
-        changes.put(key_event(self.event, kind, key, self.trail.at, data.clone()));
-        changes.put(self.trail.line(key.tenant, action, key.id, data));
+        changes.put(self.trail.line(key.tenant, action, key.id, data.fields()));
+        changes.put(key_event(self.event, key, self.trail.at, data));
         changes
     }
 }
 
-fn key_event(id: EventId, kind: EventKind, key: &ApiKey, at: Timestamp, data: serde_json::Value) -> Event {
+fn key_event(id: EventId, key: &ApiKey, at: Timestamp, data: EventData) -> Event {
     let space = Space { tenant: key.tenant, mode: key.mode };
-    EventSource { space, at, person: None }.event(id, kind, data)
+    EventSource { space, at, person: None }.event(id, data)
 }
 
 /// What is to change of a key.
@@ -149,9 +144,9 @@ impl Command for ChangeKey {
             KeyChange::Revoke if matches!(key.state, KeyState::Revoked { .. }) => return (Ok(key), Changes::none()),
             KeyChange::Revoke => {
                 key.state = KeyState::Revoked { at: self.trail.at };
-                let data = json!({"keyId": key.id});
-                changes.put(key_event(self.event, EventKind::ApiKeyRevoked, &key, self.trail.at, data.clone()));
-                changes.put(self.trail.line(self.tenant, Action::KeyRevoked, key.id, data));
+                let data = EventData::ApiKeyRevoked { key_id: key.id };
+                changes.put(self.trail.line(self.tenant, Action::KeyRevoked, key.id, data.fields()));
+                changes.put(key_event(self.event, &key, self.trail.at, data));
             }
             KeyChange::Edit { name, allowed_origins, allowed_ips } => {
                 key.name = name.clone().unwrap_or(key.name);
@@ -225,7 +220,7 @@ impl Command for NoteExposure {
         let mut changes = Changes::none();
         if seen.one::<Event>().is_none() {
             let source = EventSource { space: self.space, at: self.at, person: None };
-            changes.put(source.event(self.event, EventKind::ApiKeyExposed, json!({"keyId": self.key})));
+            changes.put(source.event(self.event, EventData::ApiKeyExposed { key_id: self.key }));
         }
         ((), changes)
     }

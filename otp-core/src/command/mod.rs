@@ -18,7 +18,7 @@ pub(crate) use verify_otp::{Verified, VerifyOtp, Wanted};
 
 use crate::audit::{Action, Actor, Audit};
 use crate::clock::Timestamp;
-use crate::event::{Event, EventKind, Person};
+use crate::event::{Event, EventData, Person};
 use crate::id::{AuditId, EventId, TenantId};
 use crate::secret::Sealed;
 use crate::tenant::Space;
@@ -57,7 +57,7 @@ pub(crate) struct EventSource<'a> {
 }
 
 impl EventSource<'_> {
-    pub fn event(&self, id: EventId, kind: EventKind, data: serde_json::Value) -> Event {
-        Event { id, space: self.space, kind, at: self.at, person: self.person.cloned(), data }
+    pub fn event(&self, id: EventId, data: EventData) -> Event {
+        Event { id, space: self.space, at: self.at, person: self.person.cloned(), data }
     }
 }

@@ -13,7 +13,7 @@ use crate::audit::Action;
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
-use crate::event::{EventKind, Person};
+use crate::event::{EventData, Person};
 use crate::id::{ChallengeId, EventId, MessageId};
 use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
 use crate::message::{Channel, Message, MessageState};
@@ -303,14 +303,14 @@ impl RequestOtp {
             client: self.client.clone(),
         };
         let source = EventSource { space: self.space, at: self.now, person: Some(&person) };
-        let data = json!({
-            "challengeId": challenge.id,
-            "purpose": challenge.purpose,
-            "channel": challenge.channel,
-            "repeated": repeated,
-            "sealedMetadata": self.metadata,
-        });
-        source.event(self.event, EventKind::OtpRequested, data)
+        let data = EventData::OtpRequested {
+            challenge_id: challenge.id,
+            purpose: challenge.purpose.clone(),
+            channel: challenge.channel,
+            repeated,
+            sealed_metadata: self.metadata.clone(),
+        };
+        source.event(self.event, data)
     }
 }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::EventSource;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::event::{EventKind, Person};
+use crate::event::{EventData, Person};
 use crate::id::{EventId, SessionId, UserId};
 use crate::secret::{Digest32, Sealed};
 use crate::service::TenantContext;
@@ -143,8 +142,9 @@ impl Command for SignOut {
             client: self.client.clone(),
         };
         let source = EventSource { space: self.space, at: self.now, person: Some(&person) };
-        let data = json!({"sessionId": self.only, "everywhere": self.only.is_none(), "sessions": open.len()});
-        changes.put(source.event(self.event, EventKind::UserLoggedOut, data));
+        let data =
+            EventData::UserLoggedOut { session_id: self.only, everywhere: self.only.is_none(), sessions: open.len() };
+        changes.put(source.event(self.event, data));
         for session in &open {
             let mut ended = (*session).clone();
             ended.end(self.now, EndReason::SignedOut);

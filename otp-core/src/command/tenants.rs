@@ -8,7 +8,7 @@ use crate::access::OriginPattern;
 use crate::api_key::ApiKey;
 use crate::audit::Action;
 use crate::error::Error;
-use crate::event::EventKind;
+use crate::event::EventData;
 use crate::id::{EventId, TenantId};
 use crate::secret::Sealed;
 use crate::signing::StoredSigningKey;
@@ -86,6 +86,10 @@ impl Command for ChangeTenant {
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let Some(before) = seen.one::<Tenant>() else { return (Err(Error::NotFound("customer")), Changes::none()) };
+        if self.changes_algorithm(before) {
+            let how = "it changes with the signing keys: rotate these";
+            return (Err(Error::invalid("invalid_field", "tokens.algorithm", how)), Changes::none());
+        }
         let mut after = before.clone();
         let mut changes = Changes::of_configuration();
         let changed = self.apply(&mut after);
@@ -104,6 +108,12 @@ impl Command for ChangeTenant {
 }
 
 impl ChangeTenant {
+    /// Whether the settings ask for tokens that no key is there to sign.
+    fn changes_algorithm(&self, tenant: &Tenant) -> bool {
+        let wanted = self.change.settings.as_ref().map(|settings| settings.tokens.algorithm);
+        wanted.is_some_and(|algorithm| algorithm != tenant.settings.tokens.algorithm)
+    }
+
     /// Applies what is named and tells which fields that were.
     fn apply(&self, tenant: &mut Tenant) -> Vec<&'static str> {
         let change = self.change.clone();
@@ -140,11 +150,15 @@ impl ChangeTenant {
         tenant.status = wanted.status;
         tenant.status_changed_at = self.trail.at;
         tenant.status_reason = wanted.reason.clone();
-        let data = json!({"oldStatus": from, "newStatus": wanted.status, "reason": wanted.reason});
         let space = Space { tenant: self.tenant, mode: Mode::Live };
         let source = EventSource { space, at: self.trail.at, person: None };
-        changes.put(source.event(self.event, EventKind::CustomerStatusChanged, data.clone()));
-        changes.put(self.trail.line(self.tenant, Action::StatusChanged, self.tenant, data));
+        let data = EventData::CustomerStatusChanged {
+            old_status: from,
+            new_status: wanted.status,
+            reason: wanted.reason.clone(),
+        };
+        changes.put(self.trail.line(self.tenant, Action::StatusChanged, self.tenant, data.fields()));
+        changes.put(source.event(self.event, data));
         Ok(())
     }
 }

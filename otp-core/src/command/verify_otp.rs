@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::EventSource;
 use super::quota::Quotas;
@@ -12,7 +11,7 @@ use super::request_otp::{CHALLENGES, sliding};
 use crate::challenge::{Binding, Challenge, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
-use crate::event::{EventKind, Person};
+use crate::event::{EventData, Person};
 use crate::id::{ChallengeId, EventId, SessionId, UserId};
 use crate::limit::{Allowance, Recipient};
 use crate::passcode::TypedCode;
@@ -165,8 +164,8 @@ impl VerifyOtp {
             address: None,
             client: self.client.clone(),
         };
-        let data = json!({"challengeId": challenge.id, "remainingAttempts": remaining});
-        changes.put(self.source(&person).event(self.events[0], EventKind::OtpFailed, data));
+        let data = EventData::OtpFailed { challenge_id: challenge.id, remaining_attempts: remaining };
+        changes.put(self.source(&person).event(self.events[0], data));
         let allowance = self.allowance(&challenge);
         changes.put(recipient);
         changes.put(challenge);
@@ -252,14 +251,14 @@ impl VerifyOtp {
             client: self.client.clone(),
         };
         let source = self.source(&person);
-        let verified = json!({"challengeId": challenge.id, "purpose": challenge.purpose});
-        changes.put(source.event(self.events[0], EventKind::OtpVerified, verified));
+        let verified = EventData::OtpVerified { challenge_id: challenge.id, purpose: challenge.purpose.clone() };
+        changes.put(source.event(self.events[0], verified));
         if is_new {
-            changes.put(source.event(self.events[1], EventKind::UserCreated, json!({})));
+            changes.put(source.event(self.events[1], EventData::UserCreated {}));
         }
         if let Some(session) = session {
-            let data = json!({"sessionId": session.id, "isNewUser": is_new});
-            changes.put(source.event(self.events[2], EventKind::UserLoggedIn, data));
+            let data = EventData::UserLoggedIn { session_id: session.id, is_new_user: is_new };
+            changes.put(source.event(self.events[2], data));
         }
     }
 

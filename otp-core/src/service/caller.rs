@@ -129,6 +129,20 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may look after the tenant: whoever has a publishable key may not.
+    pub(super) fn may_manage(&self) -> Result<(), Error> {
+        match self.key_type() {
+            Some(KeyType::Publishable) => Err(Error::SecretKeyRequired),
+            Some(KeyType::Secret) | None => Ok(()),
+        }
+    }
+
+    /// Whether the caller stands above the tenant: the administrator, or the program that links the library.
+    pub(super) fn may_administer(&self) -> Result<(), Error> {
+        self.may_manage()?;
+        if self.key.is_none() { Ok(()) } else { Err(Error::AdministratorRequired) }
+    }
+
     pub(super) fn may_reveal(&self) -> Result<(), Error> {
         let Some(key) = &self.key else { return Ok(()) };
         let granted = key.key_type == KeyType::Secret && key.scopes.contains(&KeyScope::OtpReveal);

@@ -89,7 +89,8 @@ impl Service {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Conflict`] when there are too many, [`Error::IdempotencyConflict`], [`Error::Store`].
+    /// [`Error::Invalid`], [`Error::Conflict`] when there are too many, [`Error::SecretKeyRequired`],
+    /// [`Error::IdempotencyConflict`], [`Error::Store`].
     pub async fn create_key(&self, caller: &Caller, new: NewApiKey) -> Result<Answer<CreatedKey>, Error> {
         if new.expires_at.is_some_and(|end| end <= self.now()) {
             return Err(Error::invalid("invalid_field", "expiresAt", "name a time that is still to come"));
@@ -112,7 +113,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when the key is not active,
-    /// [`Error::IdempotencyConflict`], [`Error::Store`].
+    /// [`Error::SecretKeyRequired`], [`Error::IdempotencyConflict`], [`Error::Store`].
     pub async fn rotate_key(
         &self,
         caller: &Caller,
@@ -142,6 +143,7 @@ impl Service {
         replaces: Option<(KeyId, Duration)>,
         idempotency: Option<Idempotency>,
     ) -> Result<Answer<(CreatedKey, Option<ApiKey>)>, Error> {
+        caller.may_manage()?;
         let slot = self.reply_slot(idempotency, caller.space.tenant, b"k", &caller.context.keys);
         let event = EventId::new(self.now(), self.random());
         let text = text.expose().to_owned();
@@ -152,6 +154,7 @@ impl Service {
     }
 
     async fn read_key(&self, caller: &Caller, id: KeyId) -> Result<ApiKey, Error> {
+        caller.may_manage()?;
         let key = Key::new::<ApiKey>(caller.space.tenant, id.as_bytes());
         let seen = self.inner.store.read(vec![Read::Record(key)]).await?;
         seen.one::<ApiKey>().cloned().ok_or(Error::NotFound("key"))
@@ -160,8 +163,9 @@ impl Service {
     /// All keys of the tenant, newest first.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::SecretKeyRequired`], [`Error::Store`].
     pub async fn keys(&self, caller: &Caller) -> Result<Vec<KeyView>, Error> {
+        caller.may_manage()?;
         let owner = caller.space.tenant.as_bytes().into();
         let seen = self.inner.store.read(vec![Read::owned::<ApiKey>(owner, crate::command::KEYS)]).await?;
         self.views(seen.records.into_iter().filter_map(ApiKey::take).collect()).await
@@ -184,7 +188,7 @@ impl Service {
     /// Changes a key's name, origins or networks.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::SecretKeyRequired`], [`Error::Store`].
     pub async fn edit_key(&self, caller: &Caller, id: KeyId, edit: EditKey) -> Result<KeyView, Error> {
         let mode = self.read_key(caller, id).await?.mode;
         let change = KeyChange::Edit {
@@ -199,12 +203,13 @@ impl Service {
     /// Revokes a key: when this returns, it opens nothing any more. A revoked key stays revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::SecretKeyRequired`], [`Error::Store`].
     pub async fn revoke_key(&self, caller: &Caller, id: KeyId) -> Result<(), Error> {
         self.change_key(caller, id, KeyChange::Revoke).await.map(|_| ())
     }
 
     async fn change_key(&self, caller: &Caller, key: KeyId, change: KeyChange) -> Result<ApiKey, Error> {
+        caller.may_manage()?;
         let event = EventId::new(self.now(), self.random());
         let tenant = caller.space.tenant;
         self.change(ChangeKey { tenant, key, change, event, trail: self.trail(caller) }).await?
@@ -213,8 +218,9 @@ impl Service {
     /// Puts new signing keys in place, one for each mode. Tokens of the old ones verify until they end by themselves.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::SecretKeyRequired`], [`Error::Store`].
     pub async fn rotate_signing_keys(&self, caller: &Caller, algorithm: Algorithm) -> Result<(), Error> {
+        caller.may_manage()?;
         let access_ttl = self.current(caller).await?.tenant.settings.tokens.access_ttl;
         let overlap = Duration::from_secs(access_ttl.into()).max(PROOF_TTL);
         let tenant = caller.space.tenant;

@@ -228,11 +228,17 @@ impl Service {
         })
     }
 
-    /// Changes the tenant that the caller acts for.
+    /// Changes the tenant that the caller acts for. The plan is the administrator's to change.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Store`].
+    /// [`Error::Invalid`], [`Error::SecretKeyRequired`], [`Error::AdministratorRequired`], [`Error::Store`].
     pub async fn edit_tenant(&self, caller: &Caller, edit: EditTenant) -> Result<TenantView, Error> {
+        if edit.plan.is_some() {
+            caller.may_administer()?
+        } else {
+            caller.may_manage()?
+        }
+        edit.settings.as_ref().map_or(Ok(()), Settings::check)?;
         let sealed = |email: String| -> Result<Sealed, Error> {
             Ok(caller.context.keys.seal(self.random(), Tenant::EMAIL, check_email(&email)?.as_bytes()))
         };
@@ -255,14 +261,22 @@ impl Service {
 
     /// Changes the standing of the tenant that the caller acts for, at once. Gives the standing before, and the tenant.
     ///
+    /// A tenant can only cancel itself; the rest is the administrator's.
+    ///
     /// # Errors
-    /// [`Error::Conflict`] when the standing cannot follow the present one, [`Error::Store`].
+    /// [`Error::Conflict`] when the standing cannot follow the present one, [`Error::SecretKeyRequired`],
+    /// [`Error::AdministratorRequired`], [`Error::Store`].
     pub async fn set_status(
         &self,
         caller: &Caller,
         status: TenantStatus,
         reason: Option<String>,
     ) -> Result<(TenantStatus, TenantView), Error> {
+        if status == TenantStatus::Cancelled {
+            caller.may_manage()?
+        } else {
+            caller.may_administer()?
+        }
         let reason = reason.map(|reason| check_name("reason", &reason)).transpose()?;
         let change = TenantChange { status: Some(StatusChange { status, reason }), ..TenantChange::default() };
         let (before, after) = self.change(self.change_command(caller, change)).await??;

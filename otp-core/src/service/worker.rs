@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use serde_json::json;
 
 use super::caller::{SealedClient, place};
 use super::{Service, lock};
@@ -11,7 +10,7 @@ use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::command::EventSource;
 use crate::error::Error;
-use crate::event::{EventKind, Person};
+use crate::event::{EventData, Person};
 use crate::id::EventId;
 use crate::message::{Channel, Message, MessageState, Outgoing, Receipt, SendError};
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled};
@@ -224,8 +223,8 @@ impl Service {
                     client: message.client.clone(),
                 };
                 let source = EventSource { space: message.space, at: now, person: Some(&person) };
-                let data = json!({"messageId": message.id, "channel": message.channel, "reason": reason});
-                also.put(source.event(EventId::new(now, self.random()), EventKind::MessageFailed, data));
+                let data = EventData::MessageFailed { message_id: message.id, channel: message.channel, reason };
+                also.put(source.event(EventId::new(now, self.random()), data));
             }
         }
     }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::{Add, Changes, Decide, Due, Key, Kind, Lease, Read, Reads, Record, Settled, SmallBytes, Snapshot, Store};
 use super::{LeaseId, StoreError};
 use crate::clock::Timestamp;
+use crate::id::TenantId;
 use crate::usage::CounterKey;
 
 /// How often a decision is tried again before the store gives up: each time something it had not seen was in its way.
@@ -20,11 +21,14 @@ pub struct MemoryStore {
     tables: Mutex<Tables>,
 }
 
+/// Nobody chooses keys that collide: they are digests and random ids.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 #[derive(Debug, Default)]
 struct Tables {
-    records: HashMap<Key, Record>,
-    owned: BTreeSet<(Kind, SmallBytes, SmallBytes, Key)>,
-    aliases: HashMap<(Kind, SmallBytes), Key>,
+    records: Map<Key, Record>,
+    owned: Map<(Kind, SmallBytes), BTreeSet<(SmallBytes, TenantId)>>,
+    aliases: Map<(Kind, SmallBytes), Key>,
     due: BTreeSet<(Kind, Timestamp, Key)>,
     expiring: BTreeSet<(Timestamp, Key)>,
     counters: BTreeMap<CounterKey, u64>,
@@ -63,12 +67,12 @@ impl Store for MemoryStore {
 
     async fn claim(&self, queue: Kind, lease: Lease, limit: usize) -> Result<Vec<Record>, StoreError> {
         let mut tables = self.tables();
-        let first = Key { kind: queue, tenant: crate::TenantId::from_bytes([0; 16]), id: SmallBytes::EMPTY };
+        let first = Key { kind: queue, tenant: TenantId::from_bytes([0; 16]), id: SmallBytes::EMPTY };
         let from = (queue, Timestamp::from_millis(i64::MIN), first);
         let is_due = |entry: &&(Kind, Timestamp, Key)| entry.0 == queue && entry.1 <= lease.now;
         let keys: Vec<Key> = tables.due.range(from..).take_while(is_due).take(limit).map(|(.., key)| *key).collect();
         let claimed = keys.iter().filter_map(|key| {
-            let mut record = tables.records.get(key)?.clone();
+            let mut record = tables.record(key)?;
             record.set_due(Due { at: Some(lease.until), lease: Some(lease.id) });
             tables.put(record.clone());
             Some(record)
@@ -109,10 +113,10 @@ impl Tables {
         let mut seen = Snapshot::default();
         for read in wanted {
             match read {
-                Read::Record(key) => seen.records.extend(self.records.get(key).cloned()),
+                Read::Record(key) => seen.records.extend(self.record(key)),
                 Read::Alias(kind, alias) => {
                     let key = self.aliases.get(&(*kind, *alias));
-                    seen.records.extend(key.and_then(|key| self.records.get(key)).cloned());
+                    seen.records.extend(key.and_then(|key| self.record(key)));
                 }
                 Read::Owned { kind, owner, before, limit } => {
                     let page = self.page(*kind, *owner, *before, *limit);
@@ -124,13 +128,15 @@ impl Tables {
         seen
     }
 
+    fn record(&self, key: &Key) -> Option<Record> {
+        self.records.get(key).cloned()
+    }
+
     fn page(&self, kind: Kind, owner: SmallBytes, before: Option<SmallBytes>, limit: usize) -> Vec<Record> {
-        let of_owner = |entry: &&(Kind, SmallBytes, SmallBytes, Key)| entry.0 == kind && entry.1 == owner;
-        let lowest = Key { kind: Kind::ALL[0], tenant: crate::TenantId::from_bytes([0; 16]), id: SmallBytes::EMPTY };
-        let from = (kind, owner, SmallBytes::EMPTY, lowest);
-        let keys: Vec<_> = self.owned.range(from..).take_while(of_owner).map(|(.., id, key)| (*id, *key)).collect();
-        let newest_first = keys.into_iter().rev().filter(|(id, _)| before.is_none_or(|before| *id < before));
-        newest_first.take(limit).filter_map(|(_, key)| self.records.get(&key).cloned()).collect()
+        let Some(ids) = self.owned.get(&(kind, owner)) else { return Vec::new() };
+        let newest_first = ids.iter().rev().filter(|(id, _)| before.is_none_or(|before| *id < before));
+        let record = |&(id, tenant): &(SmallBytes, TenantId)| self.record(&Key { kind, tenant, id });
+        newest_first.take(limit).filter_map(record).collect()
     }
 
     fn count(&self, key: &CounterKey) -> u64 {
@@ -153,9 +159,19 @@ impl Tables {
 
     fn put(&mut self, record: Record) {
         let key = record.key();
-        self.delete(&key);
+        if let Some(present) = self.records.get_mut(&key) {
+            let stays = present.owner() == record.owner()
+                && present.alias() == record.alias()
+                && present.due().at == record.due().at
+                && present.expires_at() == record.expires_at();
+            if stays {
+                *present = record;
+                return;
+            }
+            self.delete(&key);
+        }
         if let Some(owner) = record.owner() {
-            self.owned.insert((key.kind, owner, key.id, key));
+            self.owned.entry((key.kind, owner)).or_default().insert((key.id, key.tenant));
         }
         if let Some(alias) = record.alias() {
             self.aliases.insert((key.kind, alias), key);
@@ -172,7 +188,11 @@ impl Tables {
     fn delete(&mut self, key: &Key) {
         let Some(record) = self.records.remove(key) else { return };
         if let Some(owner) = record.owner() {
-            self.owned.remove(&(key.kind, owner, key.id, *key));
+            let ids = self.owned.entry((key.kind, owner)).or_default();
+            ids.remove(&(key.id, key.tenant));
+            if ids.is_empty() {
+                self.owned.remove(&(key.kind, owner));
+            }
         }
         if let Some(alias) = record.alias() {
             self.aliases.remove(&(key.kind, alias));

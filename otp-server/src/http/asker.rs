@@ -175,8 +175,7 @@ impl Asker {
     pub async fn secret_key(&self, app: &App) -> Result<Caller, Problem> {
         let caller = self.key(app).await?;
         if caller.key_type() != Some(KeyType::Secret) {
-            let detail = "this route needs a secret key (otp_live_sk_… or otp_test_sk_…)";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "secret_key_required", detail));
+            return Err(otp_core::Error::SecretKeyRequired.into());
         }
         if self.from_browser {
             let detail = "a secret key must not be in a browser; call this from your server and rotate the key";
@@ -190,8 +189,7 @@ impl Asker {
     pub async fn administrator(&self, app: &App) -> Result<(), Problem> {
         let Credential::Administrator(token) = &self.credential else {
             self.secret_key(app).await?;
-            let detail = "this route needs the platform administrator's token (otp_admin_…)";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "administrator_required", detail));
+            return Err(otp_core::Error::AdministratorRequired.into());
         };
         match app.admin_token.matches(&Digest32::of(token.expose().as_bytes())) {
             true => Ok(()),

@@ -106,6 +106,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::InvalidRefreshToken | Error::RefreshTokenReused => StatusCode::UNAUTHORIZED,
         Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::PlanLimit(_) | Error::TenantNotActive(_) | Error::ScopeRequired(_) => StatusCode::FORBIDDEN,
+        Error::SecretKeyRequired | Error::AdministratorRequired => StatusCode::FORBIDDEN,
         Error::OriginNotAllowed | Error::IpNotAllowed => StatusCode::FORBIDDEN,
         Error::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Conflict(_) => StatusCode::CONFLICT,

@@ -68,9 +68,6 @@ pub async fn set_status(
 ) -> Result<Json<StatusChanged>, Problem> {
     let caller = asker.of_tenant(&app, &id).await?;
     let StatusBody { status, reason } = body.read().await?.value;
-    if status != TenantStatus::Cancelled {
-        asker.administrator(&app).await?;
-    }
     change_status(&app, &caller, status, reason).await
 }
 

@@ -263,7 +263,7 @@ impl World {
     pub async fn events(&self, space: Space, kind: EventKind) -> usize {
         let wanted = Read::owned::<Event>(space.owner(), 10_000);
         let seen = self.store.inner.read(vec![wanted]).await.unwrap();
-        seen.all::<Event>().filter(|event| event.kind == kind).count()
+        seen.all::<Event>().filter(|event| event.kind() == kind).count()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::api_key::{ApiKey, KeyState, KeyType, KeyUse};
 use crate::audit::{Action, Actor, Audit};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
-use crate::event::{Event, EventKind, Person};
+use crate::event::{Event, EventData, Person};
 use crate::id::{AuditId, ChallengeId, EventId, KeyId, MessageId, SessionId, SigningKeyId, TenantId, UserId};
 use crate::idempotency::StoredReply;
 use crate::limit::{Recipient, SlidingLog};
@@ -224,10 +224,13 @@ fn event(tenant: TenantId, number: u64) -> Event {
     Event {
         id: EventId::from_bytes(id(number)),
         space: space(tenant),
-        kind: EventKind::OtpRequested,
         at: NOW,
         person: Some(person),
-        data: serde_json::json!({"number": number, "text": "\u{0} ' \" \\ \u{10ffff}"}),
+        data: EventData::MessageFailed {
+            message_id: MessageId::from_bytes(id(number)),
+            channel: Channel::Sms,
+            reason: "\u{0} ' \" \\ \u{10ffff}".into(),
+        },
     }
 }
 
