@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use criterion::{BenchmarkGroup, measurement::WallTime};
 use otp_benches::harness::Harness;
 use otp_benches::world::{World, address, now};
-use otp_core::store::{Decide, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
+use otp_core::store::{
+    Decide, Item, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
+};
 use otp_core::{OtpRequest, OtpVerification, Timestamp};
 
 /// Takes the next command away instead of running it.
@@ -59,6 +61,10 @@ impl Store for Trap {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.store.sweep(now, limit).await
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.store.inventory(after, limit).await
     }
 }
 

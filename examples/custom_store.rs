@@ -16,8 +16,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use otp_core::store::{
-    Changes, Decide, Due, Key, Kind, Lease, LeaseId, Read, Reads, Record, Settled, SmallBytes, Snapshot, Store,
-    StoreError,
+    Changes, Decide, Due, Item, Key, Kind, Lease, LeaseId, Place, Read, Reads, Record, Settled, SmallBytes, Snapshot,
+    Store, StoreError,
 };
 use otp_core::usage::CounterKey;
 use otp_core::{
@@ -141,6 +141,20 @@ impl Store for JsonLines {
         let count = removed.len();
         state.commit(removed)?;
         Ok(count)
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let state = self.state()?;
+        let records = state.tables.records.values().cloned().map(Item::Record);
+        let counts = state.tables.counts.iter().map(|(counter, count)| Item::Count(*counter, *count));
+        // Both are sorted maps, and the key of a record begins with its kind.
+        let is_behind = |item: &Item| match (after, item.place()) {
+            (Some(Place::Record(after)), Place::Record(key)) => key > after,
+            (Some(Place::Count(_)), Place::Record(_)) => false,
+            (Some(Place::Count(after)), Place::Count(counter)) => counter > after,
+            (None, _) | (Some(Place::Record(_)), Place::Count(_)) => true,
+        };
+        Ok(records.chain(counts).filter(is_behind).take(limit).collect())
     }
 }
 

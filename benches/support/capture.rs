@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use otp_core::Timestamp;
 use otp_core::store::{
-    Changes, Decide, Due, Key, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, SmallBytes, Snapshot, Store,
-    StoreError,
+    Changes, Decide, Due, Item, Key, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, SmallBytes,
+    Snapshot, Store, StoreError,
 };
 use otp_core::usage::CounterKey;
 
@@ -115,5 +115,9 @@ impl Store for Capture {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.store.sweep(now, limit).await
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.store.inventory(after, limit).await
     }
 }

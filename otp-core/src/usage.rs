@@ -46,6 +46,21 @@ impl Counter {
         }
     }
 
+    fn from_code(code: u8, part: &[u8]) -> Option<Self> {
+        Some(match code {
+            1 => Counter::OtpRequests,
+            2 => Counter::OtpVerifications,
+            3 => Counter::SuccessfulLogins,
+            4 => Counter::FailedAttempts,
+            5 => Counter::EmailsSent,
+            6 => Counter::Users,
+            32 => Counter::Configuration,
+            64 => Counter::RequestsFrom(part.try_into().ok()?),
+            65 => Counter::GuessesFrom(part.try_into().ok()?),
+            _ => return None,
+        })
+    }
+
     fn part(&self) -> &[u8] {
         match self {
             Counter::RequestsFrom(part) | Counter::GuessesFrom(part) => part,
@@ -97,6 +112,10 @@ impl Span {
             Span::Month => Span::Month.start(Timestamp::from_millis(start + 31 * DAY + HOUR)),
             Span::Ever => Timestamp::from_millis(i64::MAX),
         }
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        [Span::Hour, Span::Day, Span::Month, Span::Ever].into_iter().find(|span| span.code() == code)
     }
 
     const fn code(self) -> u8 {
@@ -165,6 +184,21 @@ impl CounterKey {
         bytes.extend_from_slice(self.counter.part());
         bytes
     }
+
+    /// The key that [`to_bytes`](Self::to_bytes) made these of; `None` if they are of none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (tenant, rest) = bytes.split_first_chunk::<16>()?;
+        let ([mode, counter, span], rest) = rest.split_first_chunk::<3>()?;
+        let (starts_at, part) = rest.split_first_chunk::<8>()?;
+        let mode = Mode::ALL.into_iter().find(|known| known.byte() == *mode)?;
+        let key = Self {
+            space: Space { tenant: TenantId::from_bytes(*tenant), mode },
+            counter: Counter::from_code(*counter, part)?,
+            span: Span::from_code(*span)?,
+            starts_at: Timestamp::from_millis(i64::from_be_bytes(*starts_at)),
+        };
+        (key.counter.part() == part).then_some(key)
+    }
 }
 
 /// Mode of a space, for counting and limits: test data is counted but never against a plan.
@@ -178,6 +212,23 @@ impl Space {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stored_key_is_read_back_and_nothing_else_is() {
+        let space = Space { tenant: TenantId::from_bytes([7; 16]), mode: Mode::Test };
+        let at = Timestamp::from_millis(1_769_847_330_123);
+        for code in 0..=u8::MAX {
+            let Some(counter) = Counter::from_code(code, &[9; 16]) else { continue };
+            assert_eq!(counter.code(), code);
+            for span in [Span::Hour, Span::Day, Span::Month, Span::Ever] {
+                let key = CounterKey::at(space, counter, span, at);
+                let bytes = key.to_bytes();
+                assert_eq!(CounterKey::from_bytes(&bytes), Some(key));
+                assert_eq!(CounterKey::from_bytes(&bytes[..bytes.len() - 1]), None);
+                assert_eq!(CounterKey::from_bytes(&[&bytes[..], &[0]].concat()), None);
+            }
+        }
+    }
 
     #[test]
     fn windows_are_calendar_windows() {

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use otp_core::Timestamp;
-use otp_core::store::{Decide, Kind, Lease, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
+use otp_core::store::{Decide, Item, Kind, Lease, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
 use rusqlite::OptionalExtension;
 
 pub use error::{BackupError, OpenError};
@@ -180,5 +180,9 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.count(Work::Sweep(now, limit)).await
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.readers.inventory(after, limit)
     }
 }

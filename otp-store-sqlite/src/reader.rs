@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use otp_core::store::{Read, Snapshot, StoreError};
+use otp_core::store::{Item, Kind, Place, Read, Snapshot, StoreError};
 use rusqlite::Connection;
 
 use crate::connection;
@@ -53,6 +53,33 @@ impl Readers {
         let seen = seen?;
         ended?;
         Ok(seen)
+    }
+}
+
+impl Readers {
+    pub fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let connection = self.connection();
+        let mut db = Cached { connection: &connection, texts: &self.texts };
+        let mut found = Vec::new();
+        if !matches!(after, Some(Place::Count(_))) {
+            let after = match after {
+                Some(Place::Record(key)) => Some(key),
+                _ => None,
+            };
+            let from = after.map_or(Kind::ALL[0], |key| key.kind);
+            for kind in Kind::ALL.iter().filter(|kind| **kind >= from) {
+                let after = after.filter(|key| key.kind == *kind);
+                let records = rows::inventory(&mut db, *kind, after, limit - found.len())?;
+                found.extend(records.into_iter().map(Item::Record));
+            }
+        }
+        let after = match after {
+            Some(Place::Count(counter)) => Some(counter),
+            _ => None,
+        };
+        let counts = rows::counts(&mut db, after, limit - found.len())?;
+        found.extend(counts.into_iter().map(|(counter, count)| Item::Count(counter, count)));
+        Ok(found)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Records to rows and back.
 
 use otp_core::store::{CorruptRecord, Due, Key, Kind, LeaseId, Read, Record, SmallBytes};
+use otp_core::usage::CounterKey;
 use otp_core::{TenantId, Timestamp};
 use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Result, Row, Statement};
@@ -34,6 +35,43 @@ pub(crate) fn load(db: &mut impl Prepared, read: &Read, found: &mut Vec<Record>)
         Read::Alias(..) | Read::Owned { .. } | Read::Counter(_) => Ok(()),
     };
     Ok(outcome?)
+}
+
+/// Up to `limit` records of a kind, those behind a key, in the order of id and tenant.
+pub(crate) fn inventory(
+    db: &mut impl Prepared,
+    kind: Kind,
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<Record>, Failure> {
+    let mut found = Vec::new();
+    let outcome = db.with(Query::Of(kind, Op::Inventory), |page| {
+        page.raw_bind_parameter(1, after.as_ref().map_or(&[][..], |key| key.id.as_slice()))?;
+        page.raw_bind_parameter(2, after.as_ref().map_or(&[][..], |key| key.tenant.as_bytes()))?;
+        page.raw_bind_parameter(3, clamp(limit as u64))?;
+        collect(page, kind, &mut found)
+    })?;
+    outcome?;
+    Ok(found)
+}
+
+/// Up to `limit` counts, those behind a key, in the order of the keys' bytes. One that this program does not know is left out.
+pub(crate) fn counts(
+    db: &mut impl Prepared,
+    after: Option<CounterKey>,
+    limit: usize,
+) -> Result<Vec<(CounterKey, u64)>, Failure> {
+    let found = db.with(Query::Counts, |page| {
+        page.raw_bind_parameter(1, after.map(|key| key.to_bytes()).unwrap_or_default())?;
+        page.raw_bind_parameter(2, clamp(limit as u64))?;
+        let (mut rows, mut found) = (page.raw_query(), Vec::new());
+        while let Some(row) = rows.next()? {
+            let (key, value): (Vec<u8>, i64) = (row.get(0)?, row.get(1)?);
+            found.extend(CounterKey::from_bytes(&key).map(|key| (key, u64::try_from(value).unwrap_or(0))));
+        }
+        Ok(found)
+    })?;
+    Ok(found)
 }
 
 /// SQLite's integers are signed; nothing of ours comes near the end of them.

@@ -19,9 +19,10 @@ pub(crate) enum Op {
     Lease,
     Leased,
     Sweep,
+    Inventory,
 }
 
-const OPS: [Op; 11] = [
+const OPS: [Op; 12] = [
     Op::Find,
     Op::FindAlias,
     Op::Page,
@@ -33,6 +34,7 @@ const OPS: [Op; 11] = [
     Op::Lease,
     Op::Leased,
     Op::Sweep,
+    Op::Inventory,
 ];
 
 /// One statement.
@@ -45,10 +47,11 @@ pub(crate) enum Query {
     Count,
     AddTo,
     SweepCounters,
+    Counts,
     Of(Kind, Op),
 }
 
-const SINGLE: [&str; 7] = [
+const SINGLE: [&str; 8] = [
     "BEGIN IMMEDIATE",
     "BEGIN",
     "COMMIT",
@@ -57,6 +60,7 @@ const SINGLE: [&str; 7] = [
     "INSERT INTO counter (key, value, expires_at) VALUES (?1, ?2, ?3) \
      ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
     "DELETE FROM counter WHERE rowid IN (SELECT rowid FROM counter WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+    "SELECT key, value FROM counter WHERE key > ?1 ORDER BY key LIMIT ?2",
 ];
 
 impl Query {
@@ -69,6 +73,7 @@ impl Query {
             Query::Count => 4,
             Query::AddTo => 5,
             Query::SweepCounters => 6,
+            Query::Counts => 7,
             Query::Of(kind, op) => SINGLE.len() + kind as usize * OPS.len() + op as usize,
         }
     }
@@ -116,6 +121,9 @@ fn text(kind: Kind, op: Op) -> String {
             "DELETE FROM {table} WHERE rowid IN \
              (SELECT rowid FROM {table} WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)"
         ),
+        Op::Inventory => {
+            format!("SELECT {row} FROM {table} WHERE (id, tenant) > (?1, ?2) ORDER BY id, tenant LIMIT ?3")
+        }
     }
 }
 
@@ -206,7 +214,7 @@ mod tests {
 
     fn applies(op: Op, shape: Shape) -> bool {
         match op {
-            Op::Find | Op::Exists | Op::Put | Op::Update | Op::Delete => true,
+            Op::Find | Op::Exists | Op::Put | Op::Update | Op::Delete | Op::Inventory => true,
             Op::FindAlias => shape.alias,
             Op::Page => shape.owner,
             Op::Due | Op::Lease | Op::Leased => shape.queue,
@@ -222,7 +230,7 @@ mod tests {
         let of_kind =
             |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, shape(*kind)));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
-        for query in of_kinds.chain([Query::Count, Query::AddTo, Query::SweepCounters]) {
+        for query in of_kinds.chain([Query::Count, Query::AddTo, Query::SweepCounters, Query::Counts]) {
             let text = texts.of(query);
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
             let plan: Vec<String> = explain.raw_query().mapped(|row| row.get(3)).map(Result::unwrap).collect();

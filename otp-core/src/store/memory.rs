@@ -1,13 +1,14 @@
 //! The reference store: everything in memory, one lock, gone with the process.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use super::{Add, Changes, Decide, Due, Key, Kind, Lease, Read, Reads, Record, Settled, SmallBytes, Snapshot, Store};
-use super::{LeaseId, StoreError};
+use super::{Item, LeaseId, Place, StoreError};
 use crate::clock::Timestamp;
 use crate::id::TenantId;
 use crate::usage::CounterKey;
@@ -105,6 +106,22 @@ impl Store for MemoryStore {
             tables.counters.remove(counter);
         }
         Ok(keys.len() + counters.len())
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        let tables = self.tables();
+        let mut keys: Vec<&Key> = match after {
+            Some(Place::Count(_)) => Vec::new(),
+            Some(Place::Record(after)) => tables.records.keys().filter(|key| **key > after).collect(),
+            None => tables.records.keys().collect(),
+        };
+        keys.sort_unstable();
+        let records = keys.into_iter().filter_map(|key| tables.records.get(key).cloned()).map(Item::Record);
+        let counts = match after {
+            Some(Place::Count(after)) => tables.counters.range((Bound::Excluded(after), Bound::Unbounded)),
+            _ => tables.counters.range(..),
+        };
+        Ok(records.chain(counts.map(|(counter, count)| Item::Count(*counter, *count))).take(limit).collect())
     }
 }
 

@@ -222,6 +222,34 @@ pub struct Settled {
     pub also: Changes,
 }
 
+/// One thing that a store holds.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A record.
+    Record(Record),
+    /// A count that was added to, and what it stands at.
+    Count(CounterKey, u64),
+}
+
+/// Where an [`Item`] stands among all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A record's.
+    Record(Key),
+    /// A count's.
+    Count(CounterKey),
+}
+
+impl Item {
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        match self {
+            Item::Record(record) => Place::Record(record.key()),
+            Item::Count(counter, _) => Place::Count(*counter),
+        }
+    }
+}
+
 /// What went wrong in a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -273,6 +301,14 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// Up to `limit` of all things stored, those that stand behind `after`: the records, kind by kind in the order of
+    /// [`Kind::ALL`], then the counts, each in an order of the store's own that never changes. What is written meanwhile
+    /// may or may not be among them. For copies and for checks of the whole.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError>;
 }
 
 #[async_trait]
@@ -295,5 +331,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         (**self).sweep(now, limit).await
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        (**self).inventory(after, limit).await
     }
 }

@@ -7,7 +7,7 @@ use std::task::Poll;
 use async_trait::async_trait;
 use otp_core::Timestamp;
 use otp_core::store::{
-    Changes, Decide, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
+    Changes, Decide, Item, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
 };
 
 /// How the store fails from now on.
@@ -137,5 +137,9 @@ impl Store for Probe {
             Some(Fault::Unavailable | Fault::ReadOnly) => Err(unavailable()),
             _ => self.inner.sweep(now, limit).await,
         }
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.inner.inventory(after, limit).await
     }
 }

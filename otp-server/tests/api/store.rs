@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use otp_core::Timestamp;
-use otp_core::store::{Decide, Kind, Lease, MemoryStore, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
+use otp_core::store::{
+    Decide, Item, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
+};
 use tokio::sync::Semaphore;
 
 /// How the store fails from now on.
@@ -116,5 +118,10 @@ impl Store for TestStore {
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.readable()?;
         self.inner.sweep(now, limit).await
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.readable()?;
+        self.inner.inventory(after, limit).await
     }
 }

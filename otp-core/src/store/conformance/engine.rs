@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::random::SystemRandom;
 use crate::secret::KeyRing;
 use crate::service::{Caller, NewTenant, OtpChallenge, OtpRequest, OtpVerification, Service, SignedIn};
-use crate::store::{Decide, Kind, Lease, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
+use crate::store::{Decide, Item, Kind, Lease, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
 use crate::subject::Address;
 use crate::tenant::Mode;
 use crate::usage::{Counter, CounterKey, Span};
@@ -196,5 +196,9 @@ impl Store for AskingTwice {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.0.sweep(now, limit).await
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.0.inventory(after, limit).await
     }
 }

@@ -2,9 +2,10 @@
 
 use super::Fixture;
 use super::samples::{NOW, message, recipient, register, sample, session, subject, tenant, user};
-use super::support::{act, after, find, lease, put, record, seen, write};
+use super::support::{act, after, counter, find, lease, put, record, seen, write};
 use crate::clock::Timestamp;
-use crate::store::{Changes, Due, Key, Kind, Read, SmallBytes, Stored};
+use crate::store::{Add, Changes, Due, Item, Key, Kind, Read, Record, SmallBytes, Stored};
+use crate::usage::CounterKey;
 use crate::user::User;
 
 /// Every kind comes back as it was written, by its key, its alias and its owner, within commands and beside them; and is
@@ -40,6 +41,46 @@ pub async fn every_kind_of_record_comes_back_as_it_was(fixture: &impl Fixture) {
         if let Some(alias) = older.alias() {
             assert_eq!(find(&store, vec![Read::Alias(*kind, alias)]).await, vec![]);
         }
+    }
+}
+
+/// Whoever pages through all that is stored meets every record and every count once, kind by kind, and then the counts.
+pub async fn everything_is_in_the_inventory_once(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let mut expected = Vec::new();
+    for kind in Kind::ALL {
+        let samples = (1..=3).map(|number| sample(*kind, tenant(number), number));
+        let samples: Vec<Record> = samples.collect();
+        expected.extend(samples.iter().map(seen));
+        put(&store, samples).await;
+    }
+    let counted: Vec<(CounterKey, u64)> = (1..=3).map(|number| (counter(tenant(number)), number)).collect();
+    let adds = counted.iter().map(|(counter, by)| Add { counter: *counter, by: *by, at_most: None }).collect();
+    write(&store, Changes { adds, ..Changes::none() }).await;
+    for limit in [1, 2, 7, 1_000] {
+        let (mut records, mut counts, mut kinds, mut after) = (Vec::new(), Vec::new(), Vec::new(), None);
+        loop {
+            let page = store.inventory(after, limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(last.place());
+            for item in page {
+                match item {
+                    Item::Record(record) => {
+                        assert!(counts.is_empty(), "a record behind a count");
+                        kinds.push(record.key().kind);
+                        records.push(seen(&record));
+                    }
+                    Item::Count(counter, count) => counts.push((counter, count)),
+                }
+            }
+        }
+        assert!(kinds.is_sorted(), "{kinds:?}");
+        records.sort_by_key(|(key, ..)| *key);
+        expected.sort_by_key(|(key, ..)| *key);
+        assert_eq!(records, expected, "{limit} at a time");
+        counts.sort();
+        assert_eq!(counts, counted, "{limit} at a time");
     }
 }
 
