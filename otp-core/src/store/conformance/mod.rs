@@ -75,11 +75,22 @@ pub trait Fixture {
 }
 
 /// Makes one `#[test]` of every case. The expression makes a [`Fixture`](crate::store::conformance::Fixture), anew for
-/// each.
+/// each. Attributes behind it, such as `#[ignore = "..."]`, are put on every test.
 #[macro_export]
 macro_rules! conformance_tests {
-    ($fixture:expr) => {
-        $crate::conformance_tests! { $fixture =>
+    (@case $fixture:expr, [$(#[$attribute:meta])*], $case:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $case() {
+            let fixture = $fixture;
+            $crate::store::conformance::Fixture::block_on(&fixture, $crate::store::conformance::$case(&fixture));
+        }
+    };
+    (@cases $fixture:expr, $attributes:tt, $($case:ident)*) => {
+        $($crate::conformance_tests! { @case $fixture, $attributes, $case })*
+    };
+    ($fixture:expr $(, #[$attribute:meta])*) => {
+        $crate::conformance_tests! { @cases $fixture, [$(#[$attribute])*],
             a_commit_is_all_or_nothing
             a_create_that_exists_makes_the_command_decide_again
             an_impossible_command_gives_up
@@ -108,13 +119,6 @@ macro_rules! conformance_tests {
             deciding_twice_is_harmless
         }
     };
-    ($fixture:expr => $($case:ident)*) => {$(
-        #[test]
-        fn $case() {
-            let fixture = $fixture;
-            $crate::store::conformance::Fixture::block_on(&fixture, $crate::store::conformance::$case(&fixture));
-        }
-    )*};
 }
 
 /// Polls a future on this thread until it is done.

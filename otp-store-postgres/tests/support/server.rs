@@ -1,0 +1,106 @@
+//! A PostgreSQL of the tests' own: a temporary folder, a free port, gone when whoever started it ends, in whatever way.
+//!
+//! `xtask` starts one for a whole run; a test binary that is run by itself starts its own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Debian puts the programs of each version in a folder of its own.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// Makes a database and serves it until its input ends, which it does when the process that holds the other end does.
+const SCRIPT: &str = r#"
+set -e
+cd "$FOLDER"
+"$BIN/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >log 2>&1
+"$BIN/postgres" -D data -k "$FOLDER" -h 127.0.0.1 -p "$PORT" -c max_connections=300 >>log 2>&1 &
+server=$!
+read -r end || true
+kill -INT "$server"
+wait "$server" || true
+cd /
+rm -rf "$FOLDER"
+"#;
+
+/// A server that runs. Dropped, it stops and its folder goes.
+pub struct Server {
+    url: String,
+    child: Child,
+}
+
+impl Server {
+    /// Starts one and waits until it takes connections.
+    pub fn start() -> io::Result<Self> {
+        let bin = binaries()
+            .ok_or_else(|| io::Error::other("there is no PostgreSQL here; Debian's `postgresql` brings it"))?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let folder = std::env::temp_dir().join(format!("otp-postgres-{port}-{}", std::process::id()));
+        fs::create_dir(&folder)?;
+        let mut command = as_postgres(&folder)?;
+        command.args(["sh", "-c", SCRIPT]).env("BIN", bin).env("FOLDER", &folder).env("PORT", port.to_string());
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut server = Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), child };
+        server.wait_until_ready(port, &folder)?;
+        Ok(server)
+    }
+
+    /// Where it is; the user may do everything.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn wait_until_ready(&mut self, port: u16, folder: &Path) -> io::Result<()> {
+        let log = folder.join("log");
+        loop {
+            let ready = fs::read_to_string(&log).is_ok_and(|log| log.contains("ready to accept connections"));
+            if ready && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                return Err(io::Error::other(format!("PostgreSQL did not start: {status}\n{log}")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// The folder of `initdb` and `postgres`, of the newest version there is.
+pub fn binaries() -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
+    let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = versions
+        .filter_map(|version| Some((version.file_name().to_str()?.parse().ok()?, version.path().join("bin"))))
+        .collect();
+    versions.sort();
+    folders.extend(versions.into_iter().rev().map(|(_, folder)| folder));
+    folders.into_iter().find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+}
+
+/// PostgreSQL does not run as root: then it runs as the user that its package made, who owns the folder.
+fn as_postgres(folder: &Path) -> io::Result<Command> {
+    let id = Command::new("id").arg("-u").output()?;
+    if id.stdout.trim_ascii() != b"0" {
+        return Ok(Command::new("env"));
+    }
+    let mut chown = Command::new("chown");
+    if !chown.args([OsString::from("postgres:"), folder.into()]).status()?.success() {
+        return Err(io::Error::other("PostgreSQL does not run as root, and there is no user `postgres`"));
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    Ok(command)
+}
