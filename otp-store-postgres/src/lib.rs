@@ -30,6 +30,9 @@ mod rows;
 mod schema;
 mod session;
 mod statements;
+#[cfg(test)]
+#[path = "../tests/support/server.rs"]
+mod test_server;
 mod writer;
 mod writes;
 

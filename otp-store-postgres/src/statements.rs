@@ -173,3 +173,82 @@ pub(crate) fn lock_key(schema: &str, name: &[u8]) -> i64 {
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     hash.cast_signed()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+    use super::*;
+    use crate::address::Address;
+    use crate::session::settings;
+    use crate::{Options, schema, test_server};
+
+    /// A connection as the store makes them, to tables of its own.
+    async fn connect(name: &str) -> Client {
+        let options = Options { schema: format!("{name}_{}", std::process::id()), ..Options::default() };
+        schema::prepare(&Address::parse(test_server::url()).unwrap(), &options).await.unwrap();
+        let (client, connection) = tokio_postgres::connect(test_server::url(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&settings(&options)).await.unwrap();
+        client
+    }
+
+    fn applies(op: Op, shape: Shape) -> bool {
+        match op {
+            Op::Find | Op::Create | Op::Put | Op::Delete => true,
+            Op::FindAlias => shape.alias,
+            Op::Page => shape.owner,
+            Op::Claim | Op::Leases => shape.queue,
+            Op::Sweep => shape.expires,
+        }
+    }
+
+    fn queries() -> impl Iterator<Item = Query> {
+        let of_kind =
+            |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, shape(*kind)));
+        let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
+        of_kinds.chain([Query::Counts, Query::AddTo, Query::Guard, Query::SweepCounters, Query::Noted, Query::Note])
+    }
+
+    async fn plan(client: &Client, text: &str) -> String {
+        client.batch_execute(&format!("DEALLOCATE ALL; PREPARE it AS {text}")).await.unwrap();
+        let params = (1..).take_while(|number| text.contains(&format!("${number}"))).map(|_| "NULL");
+        let explain = format!("EXPLAIN EXECUTE it ({})", params.collect::<Vec<_>>().join(", "));
+        let rows = client.simple_query(&explain).await.unwrap();
+        let line = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => Some(row.get(0)?.to_owned()),
+            _ => None,
+        };
+        rows.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: run cargo xtask test"]
+    async fn no_statement_reads_a_whole_table_or_sorts() {
+        let client = connect("plans").await;
+        let texts = Texts::new();
+        for query in queries() {
+            let text = texts.of(query);
+            let plan = plan(&client, text).await;
+            assert!(plan.contains("cost="), "{text}: {plan}");
+            assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{text}:\n{plan}");
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: run cargo xtask test"]
+    async fn every_kind_has_the_columns_its_shape_tells() {
+        let client = connect("columns").await;
+        let sql = "SELECT column_name::text, data_type::text FROM information_schema.columns \
+                   WHERE table_schema = current_schema() AND table_name = $1";
+        for kind in Kind::ALL {
+            let rows = client.query(sql, &[&kind.name()]).await.unwrap();
+            let mut found: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+            let mut expected: Vec<(String, String)> =
+                columns(shape(*kind)).into_iter().map(|(name, of)| (name.to_owned(), of.to_owned())).collect();
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{kind:?}");
+        }
+    }
+}

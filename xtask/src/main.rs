@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // a tool that times its steps, not a part of the engine
 
 mod bench;
+mod postgres;
 mod process;
 mod setup;
 mod test;

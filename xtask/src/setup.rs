@@ -12,6 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
+use crate::postgres;
 use crate::process::{self, command, root, succeeds};
 
 /// Programs that the tests start, each with the Debian package that brings it.
@@ -63,7 +64,9 @@ fn programs(peers: &Path) -> Result<()> {
 }
 
 fn missing_programs() -> impl Iterator<Item = (&'static str, &'static str)> {
-    PROGRAMS.into_iter().filter(|(program, _)| !on_path(program))
+    // Debian keeps the server's programs off the path.
+    let server = postgres::binaries().is_none().then_some(("postgres", "postgresql"));
+    PROGRAMS.into_iter().filter(|(program, _)| !on_path(program)).chain(server)
 }
 
 fn on_path(program: &str) -> bool {

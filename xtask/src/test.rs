@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use crate::postgres::{self, Postgres};
 use crate::process::{cargo, root, run as run_command, run_tests, succeeds};
 use crate::setup::{self, Peers};
 use crate::tree;
@@ -21,7 +22,9 @@ pub fn run() -> Result<()> {
     let peers = step("setup", setup::run)?;
     step("format", || run_command(cargo("fmt --all --check")))?;
     step("lints", || run_command(cargo("clippy --workspace --all-targets --all-features -- -D warnings")))?;
-    let tests = step("tests", || run_tests(with_peers(runner(), &peers)))?;
+    let postgres = step("PostgreSQL", Postgres::start)?;
+    let tests = step("tests", || run_tests(with_peers(runner(), &peers, &postgres)))?;
+    drop(postgres);
     let doc_tests = step("documentation tests", || run_tests(cargo("test --doc --workspace --all-features")))?;
     step("examples", || run_command(cargo("build --workspace --all-features --examples")))?;
     step("dependencies", dependencies)?;
@@ -48,8 +51,9 @@ fn runner() -> Command {
     cargo("test --workspace --all-features --lib --bins --tests -- --include-ignored")
 }
 
-fn with_peers(mut runner: Command, peers: &Peers) -> Command {
+fn with_peers(mut runner: Command, peers: &Peers, postgres: &Postgres) -> Command {
     runner.env("OTP_TEST_PYTHON", &peers.python).env("OTP_TEST_NODE_MODULES", &peers.node_modules);
+    runner.env(postgres::URL, postgres.url());
     runner
 }
 

@@ -4,7 +4,6 @@
 
 mod server;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,21 +12,8 @@ use otp_core::store::{Changes, Key, Read, Reads, Scope, Store, StoreError, Store
 use otp_core::subject::BucketKey;
 use otp_core::{KeyId, TenantId, Timestamp};
 use otp_store_postgres::{Options, PostgresStore};
-use server::Server;
+use server::url;
 use tokio_postgres::{Client, NoTls};
-
-/// The server that the caller of the tests started, or one of this process's own.
-pub fn url() -> &'static str {
-    static URL: OnceLock<(String, Option<Server>)> = OnceLock::new();
-    let start = || match std::env::var("OTP_TEST_POSTGRES_URL") {
-        Ok(url) => (url, None),
-        Err(_) => {
-            let server = Server::start().unwrap();
-            (server.url().to_owned(), Some(server))
-        }
-    };
-    &URL.get_or_init(start).0
-}
 
 /// A place for tables of one test, on the server that all share.
 pub struct Database {

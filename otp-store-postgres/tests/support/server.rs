@@ -2,12 +2,15 @@
 //!
 //! `xtask` starts one for a whole run; a test binary that is run by itself starts its own.
 
+#![allow(dead_code, clippy::disallowed_methods)] // each user of this file uses its part; tests are told by the environment
+
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Debian puts the programs of each version in a folder of its own.
@@ -26,6 +29,19 @@ wait "$server" || true
 cd /
 rm -rf "$FOLDER"
 "#;
+
+/// Where the server of this process's tests is: the one that the environment names, or one of the process's own.
+pub fn url() -> &'static str {
+    static URL: OnceLock<(String, Option<Server>)> = OnceLock::new();
+    let start = || match std::env::var("OTP_TEST_POSTGRES_URL") {
+        Ok(url) => (url, None),
+        Err(_) => {
+            let server = Server::start().expect("a PostgreSQL can be started");
+            (server.url().to_owned(), Some(server))
+        }
+    };
+    &URL.get_or_init(start).0
+}
 
 /// A server that runs. Dropped, it stops and its folder goes.
 pub struct Server {
