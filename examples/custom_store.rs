@@ -145,7 +145,7 @@ impl Store for JsonLines {
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
         let state = self.state()?;
-        let records = state.tables.records.values().cloned().map(Item::Record);
+        let records = state.tables.records.values().cloned().map(|record| Item::Record(record.into()));
         let counts = state.tables.counts.iter().map(|(counter, count)| Item::Count(*counter, *count));
         // Both are sorted maps, and the key of a record begins with its kind.
         let is_behind = |item: &Item| match (after, item.place()) {

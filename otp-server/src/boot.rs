@@ -24,9 +24,11 @@ use crate::listen::Limits;
 use crate::mail::{self, Mailbox};
 use crate::worker::Workers;
 
-pub(crate) use database::{Database, open_file};
+pub(crate) use database::{Database, open as open_database, open_file};
 pub(crate) use in_use::{InUse, beside};
-pub(crate) use installation::{Installation, WrittenWith, configured_ring, existing_file, make_place};
+pub(crate) use installation::{
+    Installation, WrittenWith, configured_ring, copy_notes, database_file, existing_file, make_place,
+};
 
 use administrator::AdminToken;
 use running::{DRAIN, Running};
@@ -57,8 +59,8 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let clock = Arc::new(SystemClock::default());
     let mail = mail::mailer(&config.mail_url, &config.mail_from, clock.clone())
         .map_err(|error| Mistake::of(Setting::MailUrl, error))?;
-    let installation = Installation::open(config)?;
-    let admin_token = AdminToken::of(config, &installation.database)?;
+    let installation = Installation::open(config).await?;
+    let admin_token = AdminToken::of(config, &installation.database).await?;
 
     let wake = Arc::new(Notify::new());
     let issuer = config.public_url.clone().unwrap_or_else(|| sockets.url());

@@ -22,6 +22,7 @@
 
 mod address;
 mod error;
+mod inventory;
 mod leases;
 mod load;
 mod meta;
@@ -43,7 +44,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use otp_core::Timestamp;
-use otp_core::store::{Decide, Kind, Lease, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
+use otp_core::store::{Decide, Item, Kind, Lease, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -231,5 +232,9 @@ impl Store for PostgresStore {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.run(move |session| Box::pin(leases::sweep(session, now, limit))).await
+    }
+
+    async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.run(move |session| Box::pin(inventory::inventory(session, after, limit))).await
     }
 }

@@ -140,11 +140,17 @@ fn by_kind<T>(things: impl IntoIterator<Item = (Kind, T)>) -> BTreeMap<Kind, Vec
 
 /// A counter's key is kept as its tenant and the rest of it.
 pub(crate) fn counter_keys(counters: &[CounterKey]) -> Vec<Param> {
-    let rest = |counter: &CounterKey| counter.to_bytes()[counter.tenant().as_bytes().len()..].to_vec();
-    vec![array(counters, |counter| rows::tenant(counter.tenant())), array(counters, rest)]
+    let (tenant, rest) =
+        (|counter: &CounterKey| counter_keys_of(counter).0, |counter: &CounterKey| counter_keys_of(counter).1);
+    vec![array(counters, tenant), array(counters, rest)]
 }
 
-fn count(row: &Row) -> Result<(Vec<u8>, u64), Broken> {
+pub(crate) fn counter_keys_of(counter: &CounterKey) -> (Bytes, Vec<u8>) {
+    let tenant = counter.tenant();
+    (rows::tenant(tenant), counter.to_bytes()[tenant.as_bytes().len()..].to_vec())
+}
+
+pub(crate) fn count(row: &Row) -> Result<(Vec<u8>, u64), Broken> {
     let (mut key, rest): (Vec<u8>, &[u8]) =
         (row.try_get(0).map_err(Broken::corrupt)?, row.try_get(1).map_err(Broken::corrupt)?);
     key.extend_from_slice(rest);

@@ -26,10 +26,22 @@ pub(crate) enum Op {
     Leases,
     /// By now and limit.
     Sweep,
+    /// Those behind a tenant and id, in this order, so many.
+    Inventory,
 }
 
-const OPS: [Op; 9] =
-    [Op::Find, Op::FindAlias, Op::Page, Op::Create, Op::Put, Op::Delete, Op::Claim, Op::Leases, Op::Sweep];
+const OPS: [Op; 10] = [
+    Op::Find,
+    Op::FindAlias,
+    Op::Page,
+    Op::Create,
+    Op::Put,
+    Op::Delete,
+    Op::Claim,
+    Op::Leases,
+    Op::Sweep,
+    Op::Inventory,
+];
 
 /// One statement.
 #[derive(Clone, Copy)]
@@ -41,10 +53,11 @@ pub(crate) enum Query {
     SweepCounters,
     Noted,
     Note,
+    Inventory,
     Of(Kind, Op),
 }
 
-const SINGLE: [&str; 7] = [
+const SINGLE: [&str; 8] = [
     "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k",
     "SELECT c.tenant, c.key, c.value FROM unnest($1::bytea[], $2::bytea[]) AS k (tenant, key) \
      JOIN counter c ON c.tenant = k.tenant AND c.key = k.key",
@@ -59,6 +72,7 @@ const SINGLE: [&str; 7] = [
      DELETE FROM counter c USING stale WHERE c.tenant = stale.tenant AND c.key = stale.key RETURNING 1",
     "SELECT value FROM meta WHERE name = $1",
     "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+    "SELECT tenant, key, value FROM counter WHERE (tenant, key) > ($1, $2) ORDER BY tenant, key LIMIT $3",
 ];
 
 impl Query {
@@ -71,6 +85,7 @@ impl Query {
             Query::SweepCounters => 4,
             Query::Noted => 5,
             Query::Note => 6,
+            Query::Inventory => 7,
             Query::Of(kind, op) => SINGLE.len() + kind as usize * OPS.len() + op as usize,
         }
     }
@@ -137,6 +152,9 @@ fn text(kind: Kind, op: Op) -> String {
              ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
              DELETE FROM {table} t USING k WHERE {same_key} RETURNING 1"
         ),
+        Op::Inventory => {
+            format!("SELECT {row} FROM {table} t WHERE (t.tenant, t.id) > ($1, $2) ORDER BY t.tenant, t.id LIMIT $3")
+        }
     }
 }
 
@@ -195,7 +213,7 @@ mod tests {
 
     fn applies(op: Op, shape: Shape) -> bool {
         match op {
-            Op::Find | Op::Create | Op::Put | Op::Delete => true,
+            Op::Find | Op::Create | Op::Put | Op::Delete | Op::Inventory => true,
             Op::FindAlias => shape.alias,
             Op::Page => shape.owner,
             Op::Claim | Op::Leases => shape.queue,
@@ -207,7 +225,8 @@ mod tests {
         let of_kind =
             |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, shape(*kind)));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
-        of_kinds.chain([Query::Counts, Query::AddTo, Query::Guard, Query::SweepCounters, Query::Noted, Query::Note])
+        let single = [Query::Counts, Query::AddTo, Query::Guard, Query::SweepCounters, Query::Noted, Query::Note];
+        of_kinds.chain(single).chain([Query::Inventory])
     }
 
     async fn plan(client: &Client, text: &str) -> String {

@@ -70,7 +70,7 @@ impl Readers {
             for kind in Kind::ALL.iter().filter(|kind| **kind >= from) {
                 let after = after.filter(|key| key.kind == *kind);
                 let records = rows::inventory(&mut db, *kind, after, limit - found.len())?;
-                found.extend(records.into_iter().map(Item::Record));
+                found.extend(records.into_iter().map(|record| Item::Record(record.into())));
             }
         }
         let after = match after {

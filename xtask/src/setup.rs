@@ -16,13 +16,14 @@ use crate::postgres;
 use crate::process::{self, command, root, succeeds};
 
 /// Programs that the tests start, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
     ("python3", "python3"),
+    ("systemd-analyze", "systemd"),
 ];
 /// The first that `import`s and `require`s alike, which the JavaScript peers take for granted.
 const OLDEST_NODE: u32 = 20;

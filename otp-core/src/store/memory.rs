@@ -116,7 +116,10 @@ impl Store for MemoryStore {
             None => tables.records.keys().collect(),
         };
         keys.sort_unstable();
-        let records = keys.into_iter().filter_map(|key| tables.records.get(key).cloned()).map(Item::Record);
+        let records = keys
+            .into_iter()
+            .filter_map(|key| tables.records.get(key).cloned())
+            .map(|record| Item::Record(record.into()));
         let counts = match after {
             Some(Place::Count(after)) => tables.counters.range((Bound::Excluded(after), Bound::Unbounded)),
             _ => tables.counters.range(..),

@@ -226,7 +226,7 @@ pub struct Settled {
 #[derive(Clone, Debug)]
 pub enum Item {
     /// A record.
-    Record(Record),
+    Record(Box<Record>),
     /// A count that was added to, and what it stands at.
     Count(CounterKey, u64),
 }

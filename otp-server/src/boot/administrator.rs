@@ -8,7 +8,7 @@ use super::database::Database;
 use crate::config::{Config, Mistake, Setting};
 
 /// The note that holds the token's SHA-256.
-const NOTE: &str = "admin_token";
+pub(super) const NOTE: &str = "admin_token";
 
 /// The token, as far as it is known.
 pub(super) enum AdminToken {
@@ -23,15 +23,15 @@ impl AdminToken {
     ///
     /// # Errors
     /// When the database cannot be read or written.
-    pub fn of(config: &Config, database: &Database) -> Result<Self, Mistake> {
+    pub async fn of(config: &Config, database: &Database) -> Result<Self, Mistake> {
         if let Some(token) = &config.admin_token {
             return Ok(AdminToken::Known(digest(token)));
         }
-        if let Some(noted) = database.note(NOTE)? {
+        if let Some(noted) = database.note(NOTE).await? {
             return known(noted);
         }
         let token = new_admin_token(&SystemRandom);
-        let noted = database.note_once(NOTE, &digest(&token).0)?;
+        let noted = database.note_once(NOTE, &digest(&token).0).await?;
         if noted == digest(&token).0 { Ok(AdminToken::Fresh(token)) } else { known(noted) }
     }
 

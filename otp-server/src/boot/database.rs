@@ -4,16 +4,19 @@ use std::fs::DirBuilder;
 use std::path::Path;
 use std::sync::Arc;
 
-use otp_core::store::{MemoryStore, StoreError};
+use otp_core::store::{MemoryStore, Store, StoreError};
+use otp_store_postgres::PostgresStore;
 use otp_store_sqlite::{OpenError, SqliteStore};
 
-use crate::config::{Mistake, Setting};
+use crate::config::{self, Mistake, Setting};
 
 /// An open database.
 #[derive(Clone, Debug)]
 pub(crate) enum Database {
     /// In a file.
     Sqlite(Arc<SqliteStore>),
+    /// On a server.
+    Postgres(Arc<PostgresStore>),
     /// In memory.
     Memory(Arc<MemoryStore>),
 }
@@ -22,22 +25,45 @@ impl Database {
     /// What is noted about the installation under this name. Nothing is, in memory.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Mistake> {
-        match self {
-            Database::Sqlite(store) => store.meta(name).map_err(|error| broken(&error)),
+    /// When the database cannot be read.
+    pub async fn note(&self, name: &str) -> Result<Option<Vec<u8>>, Mistake> {
+        let noted = match self {
+            Database::Sqlite(store) => store.meta(name),
+            Database::Postgres(store) => store.meta(name).await,
             Database::Memory(_) => Ok(None),
-        }
+        };
+        noted.map_err(|error| broken(&error))
     }
 
     /// Notes it unless something is noted under this name; gives what is noted then.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn note_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Mistake> {
-        match self {
-            Database::Sqlite(store) => store.set_meta_once(name, value).map_err(|error| broken(&error)),
+    /// When the database cannot be written.
+    pub async fn note_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Mistake> {
+        let noted = match self {
+            Database::Sqlite(store) => store.set_meta_once(name, value),
+            Database::Postgres(store) => store.set_meta_once(name, value).await,
             Database::Memory(_) => Ok(value.to_vec()),
+        };
+        noted.map_err(|error| broken(&error))
+    }
+
+    /// The store, for those who do not care which.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Database::Sqlite(store) => Arc::clone(store) as Arc<dyn Store>,
+            Database::Postgres(store) => Arc::clone(store) as Arc<dyn Store>,
+            Database::Memory(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    /// Finishes what waits to be written, and closes a file. Nothing else should use it any more: a reader that is still
+    /// open keeps SQLite from putting its log away.
+    pub fn close(self) {
+        if let Database::Sqlite(store) = self
+            && let Err(shared) = Arc::try_unwrap(store)
+        {
+            shared.close();
         }
     }
 }
@@ -52,6 +78,22 @@ pub(super) fn broken(error: &StoreError) -> Mistake {
         }
     };
     Mistake::of(Setting::DatabaseUrl, words)
+}
+
+/// Opens the database that is configured, and makes it if there is none.
+///
+/// # Errors
+/// Why it cannot be used, and what to do.
+pub(crate) async fn open(configured: &config::Database) -> Result<Database, Mistake> {
+    match configured {
+        config::Database::Sqlite(path) => Ok(Database::Sqlite(Arc::new(open_file(path)?))),
+        config::Database::Postgres(url) => {
+            let store = PostgresStore::connect(url.expose(), Default::default()).await;
+            let store = store.map_err(|error| Mistake::of(Setting::DatabaseUrl, server_reason(configured, &error)))?;
+            Ok(Database::Postgres(Arc::new(store)))
+        }
+        config::Database::Memory => Ok(Database::Memory(Arc::new(MemoryStore::new()))),
+    }
 }
 
 /// Opens a database file, and makes it if there is none.
@@ -75,6 +117,11 @@ pub(super) fn reason(path: &Path, error: &OpenError) -> String {
         _ => "; check that the path names a file in a directory that exists",
     };
     format!("{}: {error}{cause}{fix}", path.display())
+}
+
+fn server_reason(configured: &config::Database, error: &otp_store_postgres::OpenError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+    format!("{configured}: {error}{cause}; check host, user, password and database, and that the server runs")
 }
 
 /// Makes the data directory, for its owner only, unless there is one.

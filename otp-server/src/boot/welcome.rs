@@ -44,7 +44,7 @@ impl Welcome<'_> {
     }
 
     fn secrets(&self, out: &mut String) -> std::fmt::Result {
-        if self.config.database == config::Database::Memory {
+        if matches!(self.config.database, config::Database::Memory) {
             writeln!(out, "\nEverything is kept in memory and gone when the server stops.")?;
         }
         if let Some(path) = self.fresh_key_file {

@@ -9,7 +9,7 @@ use otp_core::{Clock, SystemClock, Timestamp};
 
 use super::Failure;
 use super::output::print;
-use crate::boot::{self, Database, InUse, WrittenWith, beside, configured_ring, open_file};
+use crate::boot::{self, Database, InUse, WrittenWith, beside, configured_ring, open_database};
 use crate::config::{self, Config, Mistake, Setting};
 use crate::mail;
 
@@ -28,18 +28,22 @@ pub(super) fn run(config: Result<Config, Mistake>) -> Result<(), Failure> {
             return Err(Failure::Told);
         }
     };
-    let opened = open(&config);
-    let checks = [
-        ("configuration", Ok(source(&config))),
-        ("store", store(&config, &opened)),
-        ("master key", master_key(&config, &opened)),
-        ("mail", mail(&config)),
-        ("clock", clock(&config)),
-    ];
+    let checks = boot::runtime()?.block_on(all(&config));
     for (name, finding) in &checks {
         tell(name, finding);
     }
     if checks.iter().all(|(_, finding)| finding.is_ok()) { Ok(()) } else { Err(Failure::Told) }
+}
+
+async fn all(config: &Config) -> [(&'static str, Finding); 5] {
+    let opened = open(config).await;
+    [
+        ("configuration", Ok(source(config))),
+        ("store", store(config, &opened)),
+        ("master key", master_key(config, &opened).await),
+        ("mail", mail(config).await),
+        ("clock", clock(config)),
+    ]
 }
 
 fn tell(name: &str, finding: &Finding) {
@@ -59,20 +63,25 @@ fn source(config: &Config) -> String {
 /// The database as far as it exists; checking makes nothing.
 enum Opened {
     Absent,
-    Open { database: Database, _in_use: InUse },
+    Open { database: Database, _in_use: Option<InUse> },
     Broken(Mistake),
 }
 
-fn open(config: &Config) -> Opened {
-    let config::Database::Sqlite(path) = &config.database else { return Opened::Absent };
-    if !path.exists() {
-        return Opened::Absent;
-    }
-    let opened = InUse::shared(path).map_err(|error| {
-        Mistake::of(Setting::DatabaseUrl, format_args!("{}: {error}; let this user write there", path.display()))
-    });
-    match opened.and_then(|in_use| Ok((in_use, open_file(path)?))) {
-        Ok((in_use, store)) => Opened::Open { database: Database::Sqlite(Arc::new(store)), _in_use: in_use },
+async fn open(config: &Config) -> Opened {
+    let in_use = match &config.database {
+        config::Database::Memory => return Opened::Absent,
+        config::Database::Sqlite(path) if !path.exists() => return Opened::Absent,
+        config::Database::Sqlite(path) => InUse::shared(path).map(Some).map_err(|error| {
+            Mistake::of(Setting::DatabaseUrl, format_args!("{}: {error}; let this user write there", path.display()))
+        }),
+        config::Database::Postgres(_) => Ok(None),
+    };
+    let opened = match in_use {
+        Ok(in_use) => open_database(&config.database).await.map(|database| (database, in_use)),
+        Err(mistake) => Err(mistake),
+    };
+    match opened {
+        Ok((database, _in_use)) => Opened::Open { database, _in_use },
         Err(mistake) => Opened::Broken(mistake),
     }
 }
@@ -93,16 +102,16 @@ fn store(config: &Config, opened: &Opened) -> Finding {
             store.quick_check().map_err(damage)?;
             Ok(format!("{} is sound", path.display()))
         }
-        (config::Database::Sqlite(path), Opened::Open { .. }) => Ok(path.display().to_string()),
+        (place, Opened::Absent | Opened::Open { .. }) => Ok(format!("{place} answers, and has the newest schema")),
     }
 }
 
-fn master_key(config: &Config, opened: &Opened) -> Finding {
+async fn master_key(config: &Config, opened: &Opened) -> Finding {
     let ring = configured_ring(config)?;
     let mut words = if ring.is_some() { "there is one" } else { "there is none yet; the first start makes it" };
-    if let (config::Database::Sqlite(path), Opened::Open { database, .. }) = (&config.database, opened) {
-        let written_with = WrittenWith::read(database)?;
-        written_with.check(ring.as_ref(), config, path)?;
+    if let Opened::Open { database, .. } = opened {
+        let written_with = WrittenWith::read(database).await?;
+        written_with.check(ring.as_ref(), config, &config.database)?;
         if written_with.is_known() {
             words = "it is the one that the data was written with";
         }
@@ -110,11 +119,11 @@ fn master_key(config: &Config, opened: &Opened) -> Finding {
     Ok(words.to_owned())
 }
 
-fn mail(config: &Config) -> Finding {
+async fn mail(config: &Config) -> Finding {
     let clock = Arc::new(SystemClock::default());
     let mailer = mail::mailer(&config.mail_url, &config.mail_from, clock);
     let mailer = mailer.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
-    boot::runtime()?.block_on(mailer.check()).map_err(|error| Mistake::of(Setting::MailUrl, error))?;
+    mailer.check().await.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
     Ok(config.mail_url.to_string())
 }
 

@@ -7,8 +7,7 @@ use otp_core::{NewTenant, Service, TenantId, TenantView};
 use serde_json::json;
 
 use super::output::{print, print_json, print_table};
-use super::{Failure, tell_of_key, with_service};
-use crate::boot::Installation;
+use super::{Failure, with_service};
 use crate::config::Config;
 
 const PAGE: usize = 200;
@@ -77,12 +76,8 @@ pub(super) struct SigningKey {
 }
 
 pub(super) fn run(config: &Config, command: Command) -> Result<(), Failure> {
-    let installation = match command {
-        Command::Create(_) => Installation::open(config)?,
-        _ => Installation::existing(config)?,
-    };
-    tell_of_key(&installation);
-    with_service(config, installation, async |service| match command {
+    let may_begin = matches!(command, Command::Create(_));
+    with_service(config, may_begin, async |service| match command {
         Command::Create(create) => create.run(service).await,
         Command::List(list) => list.run(service).await,
         Command::Suspend(change) => change.run(service, TenantStatus::Suspended).await,

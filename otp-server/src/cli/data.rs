@@ -12,14 +12,17 @@ use otp_store_sqlite::{BackupError, SqliteStore};
 use super::output::print;
 use super::{Failure, tell_of_key};
 use crate::boot::{
-    Database, InUse, Installation, WrittenWith, beside, configured_ring, existing_file, make_place, open_file,
+    self, Database, InUse, Installation, WrittenWith, beside, configured_ring, database_file, make_place, open_file,
 };
-use crate::config::{self, Config};
+use crate::config::{self, Config, Mistake, Setting};
 
 pub(super) fn migrate(config: &Config) -> Result<(), Failure> {
-    let installation = Installation::open(config)?;
-    tell_of_key(&installation);
-    installation.close();
+    boot::runtime()?.block_on(async {
+        let installation = Installation::open(config).await?;
+        tell_of_key(&installation);
+        installation.close();
+        Ok::<_, Mistake>(())
+    })?;
     print("The database has the newest schema.\n");
     Ok(())
 }
@@ -39,7 +42,7 @@ pub(super) struct Backup {
 
 impl Backup {
     pub fn run(&self, config: &Config) -> Result<(), Failure> {
-        let database = existing_file(config)?;
+        let database = database_file(config)?;
         let _in_use = mark(InUse::shared(database), database)?;
         open_file(database)?.backup(&self.file).map_err(|error| Failure::Refused(self.reason(&error)))?;
         print(&format!(
@@ -76,9 +79,8 @@ pub(super) struct Restore {
 impl Restore {
     pub fn run(&self, config: &Config) -> Result<(), Failure> {
         let config::Database::Sqlite(database) = &config.database else {
-            return Err(Failure::Refused(
-                "OTP_DATABASE_URL: `memory:` has nothing to restore to; name a file".to_owned(),
-            ));
+            let words = "it is no file to restore to; name one, or use `pg_restore` for PostgreSQL";
+            return Err(Failure::Refused(Mistake::of(Setting::DatabaseUrl, words).to_string()));
         };
         let mut backup = File::open(&self.file).map_err(|error| {
             Failure::Refused(format!("{} cannot be read: {error}; correct the path", self.file.display()))
@@ -114,8 +116,8 @@ impl Restore {
             |words: String| Failure::Refused(format!("{} is no backup to restore: {words}", self.file.display()));
         let store = Arc::new(SqliteStore::open(candidate).map_err(|error| refuse(error.to_string()))?);
         store.quick_check().map_err(|error| refuse(error.to_string()))?;
-        let written_with = WrittenWith::read(&Database::Sqlite(store))?;
-        Ok(written_with.check(configured_ring(config)?.as_ref(), config, &self.file)?)
+        let written_with = boot::runtime()?.block_on(WrittenWith::read(&Database::Sqlite(store)))?;
+        Ok(written_with.check(configured_ring(config)?.as_ref(), config, self.file.display())?)
     }
 }
 

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::output::{print, print_json, print_table};
 use super::{Failure, with_service};
-use crate::boot::Installation;
 use crate::config::Config;
 
 #[derive(Subcommand)]
@@ -122,7 +121,7 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(config: &Config, command: Command) -> Result<(), Failure> {
-    with_service(config, Installation::existing(config)?, async |service| match command {
+    with_service(config, false, async |service| match command {
         Command::Create(create) => create.run(service).await,
         Command::List(list) => list.run(service).await,
         Command::Rotate(rotate) => rotate.run(service).await,

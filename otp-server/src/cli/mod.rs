@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod copy;
 mod customer;
 mod data;
 mod key;
@@ -61,6 +62,8 @@ enum Command {
     Key(key::Command),
     /// Copy the database to a new file, also while the server runs
     Backup(data::Backup),
+    /// Copy a whole installation to another database, and compare the two
+    Copy(copy::Copy),
     /// Put a backup in the place of the database, while no server runs
     Restore(data::Restore),
     /// Tell whether configuration, database, master key, mail and clock are in order
@@ -151,6 +154,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Some(Command::Key(command)) => key::run(&config, command),
         Some(Command::Backup(backup)) => backup.run(&config),
         Some(Command::Restore(restore)) => restore.run(&config),
+        Some(Command::Copy(copy)) => copy.run(&config),
         _ => Ok(boot::serve(&config)?),
     }
 }
@@ -171,15 +175,28 @@ fn tell_of_key(installation: &Installation) {
     }
 }
 
-/// Runs work on the service of an installation, and closes that.
+/// Runs work on the service of the installation, and closes that. Without `may_begin` the database has to be there.
 fn with_service(
+    config: &Config,
+    may_begin: bool,
+    work: impl AsyncFnOnce(&Service) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    boot::runtime()?.block_on(async {
+        let opened = if may_begin { Installation::open(config).await } else { Installation::existing(config).await };
+        let installation = opened?;
+        tell_of_key(&installation);
+        work_on(config, installation, work).await
+    })
+}
+
+async fn work_on(
     config: &Config,
     installation: Installation,
     work: impl AsyncFnOnce(&Service) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let issuer = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let service = installation.service(config, &issuer).build();
-    let outcome = boot::runtime()?.block_on(work(&service));
+    let outcome = work(&service).await;
     drop(service);
     installation.close();
     outcome

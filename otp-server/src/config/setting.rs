@@ -57,7 +57,7 @@ settings! {
         "max_connections_per_ip", "max-connections-per-ip", "OTP_MAX_CONNECTIONS_PER_IP", "COUNT";
     /// Where the master key and the default database are
     DataDir = "data_dir", "data-dir", "OTP_DATA_DIR", "DIR";
-    /// Where the data is: sqlite:PATH or memory:
+    /// Where the data is: sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE or memory:
     DatabaseUrl = "database_url", "database-url", "OTP_DATABASE_URL", "URL";
     /// The master key ring; prefer the variable, flags show in the process list
     MasterKey = "master_key", "master-key", "OTP_MASTER_KEY", "KID:BASE64,…";

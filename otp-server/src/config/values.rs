@@ -1,5 +1,6 @@
 //! What the texts of settings mean. A refusal says what to write instead, and repeats nothing that may hold a secret.
 
+use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,29 +18,47 @@ use url::Url;
 use super::file;
 
 /// Where the data is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Database {
     /// In a file.
     Sqlite(PathBuf),
+    /// On a PostgreSQL server, under this URL.
+    Postgres(Secret),
     /// In memory, gone with the process.
     Memory,
 }
 
 impl Database {
-    pub(super) fn parse(text: &str, data_dir: &Path) -> Result<Self, String> {
+    /// Reads a URL; an empty one means the default file.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn parse(text: &str, data_dir: &Path) -> Result<Self, String> {
         if text.is_empty() {
             return Ok(Database::Sqlite(data_dir.join("otp.db")));
         }
         match text.split_once(':') {
             Some(("memory", "")) => Ok(Database::Memory),
             Some(("sqlite", path)) => sqlite(path),
-            Some(("postgres" | "postgresql", _)) => {
-                Err("PostgreSQL is not supported by this build; use `sqlite:PATH` or `memory:`".to_owned())
+            Some(("postgres" | "postgresql", _)) => Ok(Database::Postgres(Secret::from(text.to_owned()))),
+            _ => Err("it must begin with `sqlite:` or `postgres:`, or be `memory:`; write `sqlite:PATH`, as in \
+                      `sqlite:./otp.db`, or `postgres://USER:PASSWORD@HOST/DATABASE`"
+                .to_owned()),
+        }
+    }
+}
+
+/// Without user and password.
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Database::Sqlite(path) => write!(f, "{}", path.display()),
+            Database::Postgres(url) => {
+                let url = Url::parse(url.expose()).ok();
+                let host = url.as_ref().and_then(Url::host_str).unwrap_or("its host");
+                write!(f, "postgres://{host}{}", url.as_ref().map_or("", Url::path))
             }
-            _ => {
-                Err("it must begin with `sqlite:` or be `memory:`; write `sqlite:PATH`, as in `sqlite:./otp.db`"
-                    .to_owned())
-            }
+            Database::Memory => f.write_str("memory:"),
         }
     }
 }

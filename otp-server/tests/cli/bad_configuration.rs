@@ -12,7 +12,12 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("OTP_LISTEN", "203.0.113.7:0", &["no address of this machine", "0.0.0.0"]),
     ("OTP_ADMIN_LISTEN", "8081", &["127.0.0.1:8080"]),
     ("OTP_DATA_DIR", "", &["name a directory"]),
-    ("OTP_DATABASE_URL", "postgres://otp:hush@db/otp", &["not supported by this build", "sqlite:PATH"]),
+    (
+        "OTP_DATABASE_URL",
+        "postgres://otp:hush@127.0.0.1:1/otp",
+        &["postgres://127.0.0.1/otp", "cannot be reached", "check"],
+    ),
+    ("OTP_DATABASE_URL", "postgres://otp:hush@:port/otp", &["not understood"]),
     ("OTP_DATABASE_URL", "mysql://otp:hush@db/otp", &["sqlite:PATH"]),
     ("OTP_DATABASE_URL", "otp.db", &["sqlite:PATH"]),
     ("OTP_DATABASE_URL", "sqlite:", &["sqlite:./otp.db"]),

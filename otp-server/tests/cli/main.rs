@@ -9,5 +9,6 @@ mod bad_places;
 mod commands;
 mod first_start;
 mod master_key;
+mod postgres;
 mod shutdown;
 mod support;

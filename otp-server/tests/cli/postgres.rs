@@ -1,0 +1,164 @@
+//! Servers on one PostgreSQL, and installations that move there and back.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio_postgres::{Client, NoTls};
+
+use crate::support::{Place, Server, word};
+
+const MASTER_KEY: &str = "1:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+
+/// An empty database on the server of the run.
+struct Database(String);
+
+impl Database {
+    fn new() -> Self {
+        #[allow(clippy::disallowed_methods)] // where the peer is
+        let server =
+            std::env::var("OTP_TEST_POSTGRES_URL").expect("OTP_TEST_POSTGRES_URL is set by `cargo xtask test`");
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("cli_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        execute(&server, &format!("DROP DATABASE IF EXISTS {name}"));
+        execute(&server, &format!("CREATE DATABASE {name}"));
+        let (place, _) = server.rsplit_once('/').unwrap();
+        Self(format!("{place}/{name}"))
+    }
+
+    /// A server on it.
+    fn serve(&self, place: &Place) -> Server {
+        // Tokens name it as their issuer.
+        let public = ("OTP_PUBLIC_URL", "https://auth.example.com");
+        place.start_with(&[("OTP_DATABASE_URL", &self.0), ("OTP_MASTER_KEY", MASTER_KEY), public])
+    }
+
+    fn sql(&self, statement: &str) {
+        execute(&self.0, &format!("SET search_path TO otp; {statement}"));
+    }
+}
+
+fn execute(url: &str, statement: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection): (Client, _) = tokio_postgres::connect(url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        // Each by itself: a database is not made within a transaction.
+        for statement in statement.split("; ") {
+            client.batch_execute(statement).await.unwrap();
+        }
+    });
+}
+
+fn code_of(server: &Server) -> String {
+    loop {
+        let (_, mails) = server.fetch("/dev/mailbox/messages", "");
+        let digits = |text: &&str| text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(code) = mails.split('"').find(digits) {
+            return code.to_owned();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run `cargo xtask test`"]
+fn two_servers_on_one_database_are_one_service() {
+    let (database, places) = (Database::new(), [Place::new(), Place::new()]);
+    let mut first = database.serve(&places[0]);
+    first.read_until("verify-otp");
+    let key = word(&first.said, "otp_live_sk_").to_owned();
+    let admin = format!("Authorization: Bearer {}\r\n", word(&first.said, "otp_admin_"));
+    let second = database.serve(&places[1]);
+
+    // Asked here, said there.
+    let (status, body) = first.post("/auth/request-otp", &key, r#"{"email":"ann@example.org"}"#);
+    assert_eq!(status, 200, "{body}");
+    let said = format!(r#"{{"email":"ann@example.org","otp":"{}"}}"#, code_of(&first));
+    let (status, body) = second.post("/auth/verify-otp", &key, &said);
+    assert_eq!(status, 200, "{body}");
+    let token = format!("Authorization: Bearer {}\r\n", word(&body, "eyJ"));
+    assert_eq!(first.fetch("/auth/me", &token).0, 200);
+    assert_eq!(first.post("/auth/verify-otp", &key, &said).0, 404, "a code works once");
+
+    // A limit is shared: two more codes, whichever server is asked.
+    let ask = |server: &Server| server.post("/auth/request-otp", &key, r#"{"email":"ann@example.org"}"#).0;
+    assert_eq!([ask(&second), ask(&first), ask(&second)], [200, 200, 429]);
+
+    // The other server notices a suspension within a second.
+    let own = |server: &Server| server.fetch("/admin/customers/me", &format!("X-OTP-API-Key: {key}\r\n"));
+    let (_, body) = own(&second);
+    let id = word(&body, "cust_").to_owned();
+    let (status, body) = first.fetch(&format!("/admin/customers/{id}"), &admin);
+    assert_eq!(status, 200, "{body}");
+    let variables = [("OTP_DATABASE_URL", database.0.as_str()), ("OTP_MASTER_KEY", MASTER_KEY)];
+    let suspended = places[0].run_with(&["customer", "suspend", &id], &variables);
+    assert_eq!(suspended.status, 0, "{suspended:?}");
+    for server in [&first, &second] {
+        while own(server).0 == 200 {}
+        assert!(own(server).1.contains("customer_suspended"));
+    }
+    assert_eq!(first.stop().status, 0);
+    let second = second.stop();
+    assert!(
+        second.status == 0 && !second.stdout.contains("otp_live_sk_"),
+        "the demo customer is made once: {second:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run `cargo xtask test`"]
+fn another_master_key_and_a_newer_schema_are_refused() {
+    let (database, place) = (Database::new(), Place::new());
+    database.serve(&place).stop();
+    let start = |key: &str| place.run_with(&[], &[("OTP_DATABASE_URL", &database.0), ("OTP_MASTER_KEY", key)]);
+    let other = start("1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=");
+    assert!(other.mistake().contains("not the master key"), "{other:?}");
+    let missing = place.run_with(&["migrate"], &[("OTP_DATABASE_URL", &database.0)]);
+    assert!(missing.mistake().contains("is missing"), "{missing:?}");
+    let sound = place.run_with(&["check"], &[("OTP_DATABASE_URL", &database.0), ("OTP_MASTER_KEY", MASTER_KEY)]);
+    assert!(sound.status == 0 && sound.stdout.contains("answers, and has the newest schema"), "{sound:?}");
+    let backup = place.run_with(&["backup", "b"], &[("OTP_DATABASE_URL", &database.0), ("OTP_MASTER_KEY", MASTER_KEY)]);
+    assert!(backup.mistake().contains("pg_dump"), "{backup:?}");
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run `cargo xtask test`"]
+fn an_installation_moves_to_postgresql_and_back() {
+    let (database, place) = (Database::new(), Place::new());
+    let mut server = place.start();
+    server.read_until("verify-otp");
+    let key = word(&server.said, "otp_live_sk_").to_owned();
+    let (_, asked) = server.post("/auth/request-otp", &key, r#"{"email":"ann@example.org"}"#);
+    let code = code_of(&server);
+    let file = format!("sqlite:{}", place.path("otp-data/otp.db").display());
+    let copy = |from: &str, to: &str| place.run(&["copy", "--from", from, "--to", to]);
+    let busy = copy(&file, &database.0);
+    assert!(busy.status == 1 && busy.stderr.contains("stop the server first"), "{busy:?}");
+    server.stop();
+
+    let copied = copy(&file, &database.0);
+    assert_eq!(copied.status, 0, "{copied:?}");
+    assert!(copied.stdout.contains("same rows") && copied.stdout.contains("challenge"), "{copied:?}");
+    // What an interruption left undone is done by the same command; what is there is not counted twice.
+    database.sql("DELETE FROM challenge; DELETE FROM event; UPDATE counter SET value = 0");
+    let again = copy(&file, &database.0);
+    assert_eq!((again.status, &again.stdout), (0, &copied.stdout), "{again:?}");
+
+    let moved = place.start_with(&[("OTP_DATABASE_URL", &database.0)]);
+    let said = format!(r#"{{"challengeId":"{}","otp":"{code}"}}"#, word(&asked, "otp_"));
+    let (status, body) = moved.post("/auth/verify-otp", &key, &said);
+    assert_eq!(status, 200, "{body}");
+    let said_there = moved.stop().stdout;
+    assert!(!said_there.contains("otp_admin_"), "the administrator's token moved too: {said_there}");
+
+    let back = format!("sqlite:{}", place.path("back.db").display());
+    assert_eq!(copy(&database.0, &back).status, 0);
+    let returned = place.start_with(&[("OTP_DATABASE_URL", &back)]);
+    assert_eq!(returned.post("/auth/verify-otp", &key, &said).0, 404, "a code works once, wherever it was used");
+    returned.stop();
+
+    // A target with something else in it is left as it is.
+    let foreign = Database::new();
+    foreign.serve(&Place::new()).stop();
+    let refused = copy(&file, &foreign.0);
+    assert!(refused.mistake().contains("another installation"), "{refused:?}");
+    assert!(place.run(&["copy", "--from", "memory:", "--to", &file]).mistake().contains("--from"));
+}
