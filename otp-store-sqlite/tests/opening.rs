@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 
+use otp_core::store::{Item, Store};
 use otp_store_sqlite::{OpenError, Options, SqliteStore};
 use support::{Database, put, value};
 
@@ -94,4 +95,21 @@ fn a_name_is_noted_once_and_by_whoever_was_first() {
     assert_eq!(store.set_meta_once("mark", b"second").unwrap(), b"first");
     drop(store);
     assert_eq!(database.open().meta("mark").unwrap(), Some(b"first".to_vec()));
+}
+
+/// Before a version is replaced everywhere its rows are read by the next one, and an old file is opened years later.
+#[tokio::test]
+async fn rows_of_the_first_version_are_read_by_this_one() {
+    let database = Database::new();
+    let old = database.other();
+    old.execute_batch(include_str!("../src/1.sql")).unwrap();
+    old.execute_batch(include_str!("fixtures/rows_1.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x4f54_5061).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let store = database.open();
+    let items = store.inventory(None, 1_000).await.unwrap();
+    let counts = items.iter().filter(|item| matches!(item, Item::Count(..))).count();
+    assert_eq!((items.len(), counts), (25, 3));
+    assert!(store.meta("master_key.0").unwrap().is_some());
 }

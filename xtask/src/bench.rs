@@ -8,8 +8,17 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{self, cargo};
 
 /// Those that take no disk first.
-const BENCHES: [&str; 8] =
-    ["passcode", "token", "api_key", "decide", "memory_store", "sqlite_store", "sqlite_flatness", "http"];
+const BENCHES: [&str; 9] = [
+    "passcode",
+    "token",
+    "api_key",
+    "decide",
+    "memory_store",
+    "sqlite_store",
+    "sqlite_flatness",
+    "postgres_store",
+    "http",
+];
 /// Named in every step, so that cargo chooses the same features of their dependencies and builds these once.
 const BUILT: &str = "--profile fast -p otp-server -p otp-benches";
 const COLUMNS: [&str; 6] = ["name", "measured", "baseline", "ratio", "CPU per call", "memory"];
