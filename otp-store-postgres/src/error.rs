@@ -71,6 +71,10 @@ type Source = Arc<dyn std::error::Error + Send + Sync>;
 #[error(transparent)]
 pub(crate) struct Cause(Source);
 
+#[derive(Debug, thiserror::Error)]
+#[error("the database does not answer")]
+struct Silent;
+
 /// What stopped a transaction, and where that leaves it.
 #[derive(Clone, Debug)]
 pub(crate) struct Broken {
@@ -113,7 +117,7 @@ impl Broken {
         Self::new(fault, error)
     }
 
-    /// Sorts what came of the commit itself. Whoever ends the connection may do so after the commit has happened.
+    /// Sorts what came of the commit itself, or of a statement that commits by itself. Whoever ends the connection may do so after the commit has happened.
     pub fn at_commit(error: Postgres) -> Self {
         let fault = match error.as_db_error().map(fault) {
             None | Some(Fault::Lost) => Fault::Unknown,
@@ -122,9 +126,9 @@ impl Broken {
         Self::new(fault, error)
     }
 
-    /// The same for a statement that is a transaction of its own.
-    pub fn alone(error: Postgres) -> Self {
-        Self::at_commit(error)
+    /// The server does not answer.
+    pub fn silent(fault: Fault) -> Self {
+        Self::new(fault, Silent)
     }
 
     pub fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> Self {

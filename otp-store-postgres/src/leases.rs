@@ -9,7 +9,7 @@ use otp_core::store::{Key, Kind, Lease, LeaseId, Record, Settled};
 use crate::error::Broken;
 use crate::rows::{self, Bytes, clamp};
 use crate::schema::shape;
-use crate::session::{Session, Step, all, committed};
+use crate::session::{Session, Step};
 use crate::statements::{Op, Query};
 use crate::writes::Writes;
 
@@ -26,8 +26,7 @@ pub(crate) async fn claim(
         Box::new(lease.until.as_millis()) as _,
         Box::new(Bytes((&lease.id).into())) as _,
     ];
-    let answers = session.send(vec![Step::Call(Query::Of(queue, Op::Claim), params)]).await;
-    let rows = all(answers.map_err(Broken::before_commit)?, Broken::alone)?.concat();
+    let rows = session.write_alone(vec![Step::Call(Query::Of(queue, Op::Claim), params)]).await?.concat();
     let (mut claimed, mut unreadable) = (Vec::new(), None);
     for row in &rows {
         match rows::record(queue, row)? {
@@ -55,9 +54,7 @@ pub(crate) async fn settle(session: &mut Session, settled: Arc<[Settled]>) -> Re
         writes.apply(also.clone());
         written += 1;
     }
-    let mut steps = writes.steps();
-    steps.push(Step::Commit);
-    let outcome = session.send(steps).await.map_err(Broken::before_commit).and_then(committed);
+    let outcome = session.commit(writes.steps()).await;
     if written > 0 {
         outcome?;
     }
@@ -72,7 +69,7 @@ async fn leases(session: &mut Session, settled: &[Settled]) -> Result<HashMap<Ke
     let of_kinds: Vec<&[Key]> = keys.chunk_by(|one, other| one.kind == other.kind).collect();
     let mut steps = vec![Step::Begin];
     steps.extend(of_kinds.iter().map(|keys| Step::Call(Query::Of(keys[0].kind, Op::Leases), rows::keys(keys))));
-    let answers = all(session.send(steps).await.map_err(Broken::before_commit)?, Broken::before_commit)?;
+    let answers = session.look(steps).await?;
     let mut leases = HashMap::new();
     for (keys, rows) in of_kinds.iter().zip(&answers[1..]) {
         for row in rows {
@@ -88,8 +85,7 @@ pub(crate) async fn sweep(session: &mut Session, now: Timestamp, limit: usize) -
     for query in of_kinds.chain([Query::SweepCounters]) {
         let room = clamp((limit - removed) as u64);
         let params = vec![Box::new(now.as_millis()) as _, Box::new(room) as _];
-        let answers = session.send(vec![Step::Call(query, params)]).await.map_err(Broken::before_commit)?;
-        removed += all(answers, Broken::alone)?.concat().len();
+        removed += session.write_alone(vec![Step::Call(query, params)]).await?.concat().len();
     }
     Ok(removed)
 }

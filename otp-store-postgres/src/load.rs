@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use crate::error::Broken;
 use crate::rows::{self, Bytes, array, clamp};
 use crate::schema::shape;
-use crate::session::{Param, Session, Step, all};
+use crate::session::{Answers, Param, Session, Step};
 use crate::statements::{Op, Query};
 use crate::writes::Writes;
 
@@ -83,7 +83,7 @@ impl Load {
     }
 
     /// What the statements found.
-    pub fn found(self, answers: Vec<Vec<Row>>) -> Result<Found, Broken> {
+    pub fn found(self, answers: Answers) -> Result<Found, Broken> {
         let mut found = Found::default();
         let mut answers = answers.into_iter();
         for (kind, _) in self.keys {
@@ -120,14 +120,12 @@ pub(crate) async fn read(session: &mut Session, wanted: Arc<[Read]>) -> Result<F
     let load = Load::of(&*wanted);
     let mut steps = load.steps();
     if steps.len() < 2 {
-        let answers = session.send(steps).await.map_err(Broken::before_commit)?;
-        return load.found(all(answers, Broken::before_commit)?);
+        return load.found(session.look(steps).await?);
     }
     steps.insert(0, Step::BeginSnapshot);
     steps.push(Step::Commit);
-    let answers = session.send(steps).await.map_err(Broken::before_commit)?;
-    let mut rows = all(answers, Broken::before_commit)?;
-    load.found(rows.split_off(1))
+    let mut answers = session.look(steps).await?;
+    load.found(answers.split_off(1))
 }
 
 fn by_kind<T>(things: impl IntoIterator<Item = (Kind, T)>) -> BTreeMap<Kind, Vec<T>> {

@@ -3,19 +3,18 @@
 use tokio_postgres::Row;
 
 use crate::error::Broken;
-use crate::session::{Param, Session, Step, all};
+use crate::session::{Param, Session, Step};
 use crate::statements::Query;
 
 pub(crate) async fn noted(session: &mut Session, name: String) -> Result<Option<Vec<u8>>, Broken> {
-    let answers = session.send(vec![look(name)]).await.map_err(Broken::before_commit)?;
-    value(&all(answers, Broken::before_commit)?.concat())
+    value(&session.look(vec![look(name)]).await?.concat())
 }
 
 pub(crate) async fn note_once(session: &mut Session, name: String, value: Vec<u8>) -> Result<Vec<u8>, Broken> {
     let params: Vec<Param> = vec![Box::new(name.clone()), Box::new(value.clone())];
     let steps = vec![Step::Call(Query::Note, params), look(name)];
-    let answers = session.send(steps).await.map_err(Broken::before_commit)?;
-    Ok(self::value(&all(answers, Broken::alone)?.concat())?.unwrap_or(value))
+    let rows = session.write_alone(steps).await?.concat();
+    Ok(self::value(&rows)?.unwrap_or(value))
 }
 
 fn look(name: String) -> Step {

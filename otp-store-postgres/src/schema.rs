@@ -4,7 +4,7 @@ use otp_core::store::Kind;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::address::Address;
-use crate::session::settings;
+use crate::pool::settings;
 use crate::statements::lock_key;
 use crate::{OpenError, Options};
 

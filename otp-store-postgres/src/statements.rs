@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
-    use crate::session::settings;
+    use crate::pool::settings;
     use crate::{Options, schema, test_server};
 
     /// A connection as the store makes them, to tables of its own.

@@ -9,8 +9,9 @@ use otp_core::store::StoreError;
 
 use crate::error::{Broken, Fault, Tries};
 use crate::load::{Found, Load};
+use crate::pool::Sessions;
 use crate::queue::{Job, Queue};
-use crate::session::{Param, Session, Sessions, Step, all, committed};
+use crate::session::{Param, Session, Step};
 use crate::statements::{Query, scope_key};
 use crate::writes::Writes;
 
@@ -23,6 +24,9 @@ pub(crate) async fn serve(queue: Arc<Queue>, writer: Writer) {
         writer.run(jobs).await;
     }
 }
+
+/// How many of a batch may each wait in vain for what another transaction holds.
+const WAITS: usize = 3;
 
 pub(crate) struct Writer {
     pub sessions: Arc<Sessions>,
@@ -38,13 +42,20 @@ enum Verdict {
 }
 
 impl Writer {
-    /// Runs jobs of distinct scopes in one transaction; if that breaks for what may be the fault of one, each in its own.
+    /// Runs jobs of distinct scopes in one transaction; if that breaks for what may be the fault of one, each in its own,
+    /// so that only those fail that have to. If it turns out that none can succeed, the rest is not kept waiting.
     async fn run(&self, mut jobs: Vec<Job>) {
         if jobs.len() > 1 {
             jobs = self.run_together(jobs).await;
         }
-        for job in jobs {
-            self.run_alone(job).await;
+        let mut waits = 0;
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            let Some(broken) = self.run_alone(job).await else { continue };
+            waits += usize::from(broken.fault == Fault::Busy);
+            if broken.fault == Fault::Lost || waits == WAITS {
+                jobs.by_ref().for_each(|job| job.answer(Err(broken.answer())));
+            }
         }
     }
 
@@ -68,22 +79,24 @@ impl Writer {
         jobs
     }
 
-    async fn run_alone(&self, job: Job) {
+    /// Answers a job, and gives what broke its transaction, if something did.
+    async fn run_alone(&self, job: Job) -> Option<Broken> {
         let (mut job, mut tries) = ([job], Tries::default());
-        let answer = loop {
+        let (answer, broken) = loop {
             match self.attempt(&mut job).await {
                 Ok(mut verdicts) => match verdicts.pop() {
-                    Some(Verdict::Done) | None => break Ok(()),
-                    Some(Verdict::Failed(error)) => break Err(error),
+                    Some(Verdict::Done) | None => break (Ok(()), None),
+                    Some(Verdict::Failed(error)) => break (Err(error), None),
                     Some(Verdict::Again) if tries.allow(Fault::Again) => {}
-                    Some(Verdict::Again) => break Err(StoreError::Busy),
+                    Some(Verdict::Again) => break (Err(StoreError::Busy), None),
                 },
                 Err(broken) if tries.allow(broken.fault) => {}
-                Err(broken) => break Err(broken.answer()),
+                Err(broken) => break (Err(broken.answer()), Some(broken)),
             }
         };
         let [job] = job;
         job.answer(answer);
+        broken
     }
 
     async fn attempt(&self, jobs: &mut [Job]) -> Result<Vec<Verdict>, Broken> {
@@ -101,14 +114,12 @@ impl Writer {
         let found = begin(session, locks, load).await?;
         let mut writes = Writes::default();
         let verdicts = jobs.iter_mut().map(|job| decide(job, &found, &mut writes)).collect();
-        let mut steps = writes.steps();
-        steps.push(Step::Commit);
-        let outcome = session.send(steps).await.map_err(Broken::before_commit).and_then(committed);
+        let outcome = session.commit(writes.steps()).await;
         // Where nothing was to be written, nothing is in doubt.
         if writes.is_empty() {
             return Ok(verdicts);
         }
-        outcome.map(|_| verdicts)
+        outcome.map(|()| verdicts)
     }
 }
 
@@ -119,9 +130,8 @@ async fn begin(session: &mut Session, mut locks: Vec<i64>, load: Load) -> Result
     let locks: Param = Box::new(locks);
     let mut steps = vec![Step::Begin, Step::Call(Query::Lock, vec![locks])];
     steps.extend(load.steps());
-    let answers = session.send(steps).await.map_err(Broken::before_commit)?;
-    let mut rows = all(answers, Broken::before_commit)?;
-    load.found(rows.split_off(2))
+    let mut answers = session.look(steps).await?;
+    load.found(answers.split_off(2))
 }
 
 fn decide(job: &mut Job, found: &Found, writes: &mut Writes) -> Verdict {

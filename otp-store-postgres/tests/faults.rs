@@ -127,6 +127,26 @@ async fn what_would_wait_too_long_fails_as_busy_and_leaves_nothing() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run cargo xtask test"]
+async fn a_server_that_falls_silent_is_not_waited_for() {
+    let database = Database::new();
+    let (proxy, url) = database.proxy().await;
+    let impatient = Options { statement_timeout: Duration::from_millis(100), ..database.options() };
+    let store = PostgresStore::connect(&url, impatient).await.unwrap();
+    put(&store, [register(1, 1)]).await.unwrap();
+    assert_eq!(value(&store, 1).await, Some(1));
+    proxy.hold();
+    let refused = put(&store, [register(1, 2)]).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let refused = store.read(vec![Read::Record(register(1, 0).key())]).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    proxy.let_go();
+    assert_eq!(value(&store, 1).await, Some(1));
+    put(&store, [register(1, 3)]).await.unwrap();
+    assert_eq!(value(&store, 1).await, Some(3));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run cargo xtask test"]
 async fn a_queue_that_is_full_says_so_at_once_and_does_what_it_took() {
     let database = Database::new();
     let store = database.open().await;

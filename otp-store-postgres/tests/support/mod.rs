@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)] // each test file uses its part
 
+mod proxy;
 mod server;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use otp_core::store::{Changes, Key, Read, Reads, Scope, Store, StoreError, Store
 use otp_core::subject::BucketKey;
 use otp_core::{KeyId, TenantId, Timestamp};
 use otp_store_postgres::{Options, PostgresStore};
+pub use proxy::Proxy;
 use server::url;
 use tokio_postgres::{Client, NoTls};
 
@@ -44,6 +46,15 @@ impl Database {
     pub fn url(&self) -> String {
         let url = url();
         format!("{url}{}application_name={}", if url.contains('?') { '&' } else { '?' }, self.schema)
+    }
+
+    /// The same by way of a proxy.
+    pub async fn proxy(&self) -> (Proxy, String) {
+        let url = self.url();
+        let place = url.split(['@', '/']).nth(3).unwrap();
+        let proxy = Proxy::to(place.to_owned()).await;
+        let url = url.replacen(place, &format!("127.0.0.1:{}", proxy.port()), 1);
+        (proxy, url)
     }
 
     pub fn schema(&self) -> &str {
