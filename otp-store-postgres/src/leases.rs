@@ -83,6 +83,9 @@ pub(crate) async fn sweep(session: &mut Session, now: Timestamp, limit: usize) -
     let mut removed = 0;
     let of_kinds = Kind::ALL.iter().filter(|kind| shape(**kind).expires).map(|kind| Query::Of(*kind, Op::Sweep));
     for query in of_kinds.chain([Query::SweepCounters]) {
+        if removed == limit {
+            break;
+        }
         let room = clamp((limit - removed) as u64);
         let params = vec![Box::new(now.as_millis()) as _, Box::new(room) as _];
         removed += session.write_alone(vec![Step::Call(query, params)]).await?.concat().len();

@@ -1,12 +1,15 @@
 //! How connections are made and kept.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+};
+use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::error::Broken;
+use crate::error::{Broken, Fault};
 use crate::session::Session;
 use crate::statements::Texts;
 use crate::{OpenError, Options};
@@ -17,6 +20,9 @@ const CONNECT_FOR: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection before it is told that the store is busy.
 const WAIT_FOR: Duration = Duration::from_secs(2);
 
+/// How long no connection is tried after one was refused.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How often the longest time of a statement is waited for all the answers of a trip, before the server is taken for gone.
 const STATEMENTS_A_TRIP: u32 = 4;
 
@@ -25,6 +31,7 @@ pub(crate) struct Sessions {
     pool: Pool,
     texts: Arc<Texts>,
     trip_for: Duration,
+    failed_at: Mutex<Option<Instant>>,
 }
 
 impl Sessions {
@@ -43,12 +50,29 @@ impl Sessions {
             .runtime(Runtime::Tokio1)
             .post_create(set_up);
         let pool = pool.build().map_err(|error| OpenError::Address(error.to_string()))?;
-        Ok(Self { pool, texts, trip_for: options.statement_timeout * STATEMENTS_A_TRIP })
+        let trip_for = options.statement_timeout * STATEMENTS_A_TRIP;
+        Ok(Self { pool, texts, trip_for, failed_at: Mutex::default() })
     }
 
+    /// A connection that is free, or a new one. A server that takes none is left in peace for a moment: one that shuts
+    /// down or recovers has to turn away everybody who knocks, and comes to nothing else if that never ends.
     pub async fn session(&self) -> Result<Session, Broken> {
-        let object = self.pool.get().await?;
+        if self.pool.status().available == 0 && self.has_just_failed() {
+            return Err(Broken::silent(Fault::Unavailable));
+        }
+        let object = self.pool.get().await.inspect_err(|error| self.note(error))?;
         Ok(Session::new(object, Arc::clone(&self.texts), self.trip_for))
+    }
+
+    fn has_just_failed(&self) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|at| at.elapsed() < PAUSE)
+    }
+
+    fn note(&self, error: &PoolError) {
+        if !matches!(error, PoolError::Timeout(TimeoutType::Wait) | PoolError::Closed) {
+            *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
     }
 
     /// How many wait for a connection.

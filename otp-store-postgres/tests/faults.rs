@@ -5,99 +5,30 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join_all, poll_immediate};
 use otp_core::api_key::{ApiKey, KeyState, KeyType};
 use otp_core::secret::Digest32;
-use otp_core::store::{Add, Changes, Key, Kind, Read, Reads, Scope, Store, StoreError, Stored};
-use otp_core::usage::{Counter, CounterKey, Span};
-use otp_core::{KeyId, Mode, Space, TenantId, Timestamp};
+use otp_core::store::{Add, Changes, Key, Kind, Read, Reads, Store, StoreError, Stored};
+use otp_core::{KeyId, Mode, Timestamp};
 use otp_store_postgres::{Options, PostgresStore};
-use support::{Database, put, reads, register, scope, tenant, value};
-
-fn counter() -> CounterKey {
-    let space = Space { tenant: tenant(), mode: Mode::Live };
-    CounterKey::at(space, Counter::OtpRequests, Span::Ever, Timestamp::from_millis(0))
-}
-
-async fn count(store: &PostgresStore) -> u64 {
-    store.read(vec![Read::Counter(counter())]).await.unwrap().counter(&counter())
-}
-
-/// Creates two records and counts them as one.
-async fn create_two(store: &PostgresStore, number: u64) -> Result<(), StoreError> {
-    let [one, other] = [number * 2, number * 2 + 1].map(|number| register(number, 1).into());
-    let changes = Changes { creates: vec![one, other], adds: vec![Add::one(counter())], ..Changes::none() };
-    // Of many tenants, so that they are run in several transactions at once.
-    let tenant = TenantId::from_bytes(u128::from(number % 16).to_be_bytes());
-    let Scope::Subject(_, bucket) = scope(number) else { return Ok(()) };
-    let reads = Reads { scope: Scope::Subject(tenant, bucket), wanted: Vec::new() };
-    store.transact(reads, Box::new(move |_| changes.clone())).await
-}
-
-/// How many of the two are there.
-async fn found(store: &PostgresStore, number: u64) -> usize {
-    let wanted = [number * 2, number * 2 + 1].map(|number| Read::Record(register(number, 0).key()));
-    store.read(wanted.to_vec()).await.unwrap().records.len()
-}
+use support::{Database, Load, count, counter, put, reads, register, scope, tenant, value};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: run cargo xtask test"]
 async fn connections_cut_under_load_lose_nothing_and_double_nothing() {
-    const CALLERS: u64 = 32;
-    const CUTS: usize = 100;
     let database = Database::new();
-    let store = Arc::new(database.open().await);
-    let stop = Arc::new(AtomicBool::new(false));
-    let acknowledged = Arc::new(AtomicUsize::new(0));
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|caller| {
-            let (store, stop, acknowledged) = (Arc::clone(&store), Arc::clone(&stop), Arc::clone(&acknowledged));
-            tokio::spawn(async move {
-                let mut told = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    let number = caller + CALLERS * told.len() as u64;
-                    let outcome = create_two(&store, number).await;
-                    acknowledged.fetch_add(usize::from(outcome.is_ok()), Ordering::Relaxed);
-                    told.push((number, outcome));
-                }
-                told
-            })
-        })
-        .collect();
+    let load = Load::start(database.open().await);
     let other = database.other().await;
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                WHERE application_name = $1 AND state <> 'idle'";
     let mut cuts = 0;
-    while cuts < CUTS {
-        cuts += other.query_one(cut, &[&database.schema()]).await.unwrap().get::<_, i64>(0) as usize;
-        // Some go through between the cuts.
-        let before = acknowledged.load(Ordering::Relaxed);
-        while acknowledged.load(Ordering::Relaxed) < before + 10 {
-            tokio::task::yield_now().await;
-        }
+    while cuts < 100 {
+        cuts += other.query_one(cut, &[&database.schema()]).await.unwrap().get::<_, i64>(0);
+        load.some_more().await;
     }
-    stop.store(true, Ordering::Relaxed);
-    let told: Vec<_> = join_all(callers).await.into_iter().flat_map(Result::unwrap).collect();
-
-    let (mut unknown, mut there) = (0, 0);
-    for (number, outcome) in told {
-        let found = found(&store, number).await;
-        let fits = match &outcome {
-            Ok(()) => found == 2,
-            Err(StoreError::Unknown(_)) => found == 2 || found == 0,
-            Err(StoreError::Busy | StoreError::Unavailable(_)) => found == 0,
-            Err(StoreError::Corrupt(_)) => false,
-        };
-        assert!(fits, "{number}: {found} of 2 after {outcome:?}");
-        unknown += usize::from(matches!(outcome, Err(StoreError::Unknown(_))));
-        there += found as u64 / 2;
-    }
-    assert_eq!(count(&store).await, there, "each is counted once");
-    println!("{acknowledged:?} acknowledged, {unknown} unknown, {there} there after {cuts} cuts");
-    create_two(&store, u64::MAX / 4).await.unwrap();
+    load.stop_and_check().await;
 }
 
 /// Somebody in whose way commands are, until told to go on.

@@ -1,20 +1,22 @@
 //! What the tests have in common.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)] // each test file uses its part
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::disallowed_methods)] // each test file uses its part
 
+mod load;
 mod proxy;
 mod server;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use load::{Load, count, counter};
 use otp_core::api_key::KeyUse;
 use otp_core::store::{Changes, Key, Read, Reads, Scope, Store, StoreError, Stored};
 use otp_core::subject::BucketKey;
 use otp_core::{KeyId, TenantId, Timestamp};
 use otp_store_postgres::{Options, PostgresStore};
 pub use proxy::Proxy;
-use server::url;
+pub use server::{Server, url};
 use tokio_postgres::{Client, NoTls};
 
 /// A place for tables of one test, on the server that all share.

@@ -21,10 +21,18 @@ const SCRIPT: &str = r#"
 set -e
 cd "$FOLDER"
 "$BIN/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >log 2>&1
-"$BIN/postgres" -D data -k "$FOLDER" -h 127.0.0.1 -p "$PORT" -c max_connections=300 >>log 2>&1 &
+if [ -n "$TLS" ]; then
+  curve="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+  openssl req -x509 $curve -keyout ca.key -out ca.pem -days 2 -subj /CN=tests
+  openssl req $curve -keyout data/server.key -out server.csr -subj /CN=localhost
+  echo "subjectAltName=DNS:localhost" >names
+  openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out data/server.crt
+  chmod 600 data/server.key
+fi >>log 2>&1
+"$BIN/postgres" -D data -k "$FOLDER" -h localhost -p "$PORT" -c max_connections=300 -c ssl="${TLS:-off}" >>log 2>&1 &
 server=$!
 read -r end || true
-kill -INT "$server"
+kill -QUIT "$server"
 wait "$server" || true
 cd /
 rm -rf "$FOLDER"
@@ -45,13 +53,24 @@ pub fn url() -> &'static str {
 
 /// A server that runs. Dropped, it stops and its folder goes.
 pub struct Server {
+    port: u16,
     url: String,
+    folder: PathBuf,
     child: Child,
 }
 
 impl Server {
     /// Starts one and waits until it takes connections.
     pub fn start() -> io::Result<Self> {
+        Self::start_with("")
+    }
+
+    /// The same, with a certificate for `localhost` of an [authority](Self::authority) of its own.
+    pub fn start_with_tls() -> io::Result<Self> {
+        Self::start_with("on")
+    }
+
+    fn start_with(tls: &str) -> io::Result<Self> {
         let bin = binaries()
             .ok_or_else(|| io::Error::other("there is no PostgreSQL here; Debian's `postgresql` brings it"))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -59,10 +78,22 @@ impl Server {
         fs::create_dir(&folder)?;
         let mut command = as_postgres(&folder)?;
         command.args(["sh", "-c", SCRIPT]).env("BIN", bin).env("FOLDER", &folder).env("PORT", port.to_string());
+        command.env("TLS", tls);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut server = Self { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), child };
-        server.wait_until_ready(port, &folder)?;
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        let mut server = Self { port, url, folder, child };
+        server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// Its port at `localhost`.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The file with the authority of its certificate.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.join("ca.pem")
     }
 
     /// Where it is; the user may do everything.
@@ -70,11 +101,11 @@ impl Server {
         &self.url
     }
 
-    fn wait_until_ready(&mut self, port: u16, folder: &Path) -> io::Result<()> {
-        let log = folder.join("log");
+    fn wait_until_ready(&mut self) -> io::Result<()> {
+        let log = self.folder.join("log");
         loop {
             let ready = fs::read_to_string(&log).is_ok_and(|log| log.contains("ready to accept connections"));
-            if ready && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            if ready && TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
