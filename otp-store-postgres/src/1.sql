@@ -1,7 +1,7 @@
 -- Version 1. What a record consists of is its body; the other columns are what it is found by.
 --
 -- The tenant leads every primary key and stands in every unique index, so that the tables can be distributed by tenant. The
--- indexes of owner and alias begin with those: whoever reads by them does not always know the tenant (docs/adr/0007).
+-- indexes of owner and alias begin with those: whoever reads by them does not always know the tenant (docs/adr/0009).
 -- Pages keep some room, so that a row that is updated can stay on its page and its indexes as they are.
 
 CREATE TABLE "tenant" (

@@ -7,7 +7,7 @@ use otp_core::usage::CounterKey;
 use crate::error::Broken;
 use crate::load::{count, counter_keys_of};
 use crate::rows::{self, Bytes, clamp};
-use crate::session::{Param, Session, Step, all};
+use crate::session::{Param, Session, Step};
 use crate::statements::{Op, Query};
 
 /// The records kind by kind in the order of tenant and id, then the counts in that of tenant and key.
@@ -34,8 +34,7 @@ async fn records(session: &mut Session, kind: Kind, after: Option<Key>, limit: u
     let tenant = after.map_or(TenantId::from_bytes([0; 16]), |key| key.tenant);
     let id = after.map_or(otp_core::store::SmallBytes::EMPTY, |key| key.id);
     let params: Vec<Param> = vec![Box::new(rows::tenant(tenant)), Box::new(Bytes(id)), Box::new(clamp(limit as u64))];
-    let answers = session.send(vec![Step::Call(Query::Of(kind, Op::Inventory), params)]).await;
-    let rows = all(answers.map_err(Broken::before_commit)?, Broken::before_commit)?.concat();
+    let rows = session.look(vec![Step::Call(Query::Of(kind, Op::Inventory), params)]).await?.concat();
     rows.iter().map(|row| Ok(Item::Record(rows::record(kind, row)??.into()))).collect()
 }
 
@@ -44,9 +43,8 @@ async fn counts(session: &mut Session, after: Option<CounterKey>, limit: usize) 
     let nothing = || (rows::tenant(TenantId::from_bytes([0; 16])), Vec::new());
     let (tenant, key) = after.map_or_else(nothing, |counter| counter_keys_of(&counter));
     let params: Vec<Param> = vec![Box::new(tenant), Box::new(key), Box::new(clamp(limit as u64))];
-    let answers = session.send(vec![Step::Call(Query::Inventory, params)]).await.map_err(Broken::before_commit)?;
     let mut found = Vec::new();
-    for row in all(answers, Broken::before_commit)?.concat() {
+    for row in session.look(vec![Step::Call(Query::Inventory, params)]).await?.concat() {
         let (key, value) = count(&row)?;
         found.extend(CounterKey::from_bytes(&key).map(|key| Item::Count(key, value)));
     }

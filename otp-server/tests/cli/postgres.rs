@@ -1,6 +1,9 @@
 //! Servers on one PostgreSQL, and installations that move there and back.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio_postgres::{Client, NoTls};
 
@@ -101,6 +104,64 @@ fn two_servers_on_one_database_are_one_service() {
         second.status == 0 && !second.stdout.contains("otp_live_sk_"),
         "the demo customer is made once: {second:?}"
     );
+}
+
+/// Gets a page the way a proxy does: from the first server that answers.
+fn through_a_proxy(addresses: &Mutex<[String; 2]>, key: &str) -> bool {
+    let places = addresses.lock().unwrap().clone();
+    let get = |address: &String| {
+        let mut stream = TcpStream::connect(address).ok()?;
+        let request = format!(
+            "GET /admin/customers/me HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-OTP-API-Key: {key}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        (!answer.is_empty()).then_some(answer)
+    };
+    places.iter().find_map(get).is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+#[test]
+#[ignore = "needs PostgreSQL: run `cargo xtask test`"]
+fn a_rolling_restart_fails_no_request() {
+    let (database, places) = (Database::new(), [Place::new(), Place::new()]);
+    let mut servers = [0, 1].map(|number| database.serve(&places[number]));
+    servers[0].read_until("verify-otp");
+    let key = word(&servers[0].said, "otp_live_sk_").to_owned();
+    let addresses = Mutex::new([0, 1].map(|number: usize| servers[number].address.clone()));
+    let (stop, served, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let until = |more: usize| {
+        let before = served.load(Ordering::SeqCst);
+        while served.load(Ordering::SeqCst) < before + more {
+            std::thread::yield_now();
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    failed.fetch_add(usize::from(!through_a_proxy(&addresses, &key)), Ordering::SeqCst);
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for _ in 0..2 {
+            for (number, place) in places.iter().enumerate() {
+                until(50);
+                let fresh = database.serve(place);
+                let address = fresh.address.clone();
+                let old = std::mem::replace(&mut servers[number], fresh);
+                old.signal("TERM");
+                until(50);
+                addresses.lock().unwrap()[number] = address;
+                assert_eq!(old.ended().status, 0);
+            }
+        }
+        until(50);
+        stop.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(failed.load(Ordering::SeqCst), 0, "of {}", served.load(Ordering::SeqCst));
 }
 
 #[test]
