@@ -221,3 +221,79 @@ impl Tries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::{Client, NoTls};
+
+    use super::*;
+    use crate::test_server;
+
+    async fn connect() -> Client {
+        let (client, connection) = tokio_postgres::connect(test_server::url(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    async fn raised(client: &Client, code: &str, constraint: &str) -> Postgres {
+        let raise =
+            format!("RAISE EXCEPTION USING ERRCODE = '{code}', CONSTRAINT = '{constraint}', MESSAGE = 'raised'");
+        client.batch_execute(&format!("DO $$ BEGIN {raise}; END $$")).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: run cargo xtask test"]
+    async fn commands_are_told_what_happened() {
+        let client = connect().await;
+        for (code, constraint, before, beside, at) in [
+            ("40001", "", Fault::Again, Fault::Again, Fault::Again),
+            ("40P01", "", Fault::Again, Fault::Again, Fault::Again),
+            ("22012", "", Fault::Again, Fault::Again, Fault::Again),
+            ("23505", "user_pkey", Fault::Again, Fault::Again, Fault::Again),
+            ("23505", "user_alias", Fault::Corrupt, Fault::Corrupt, Fault::Corrupt),
+            ("23502", "", Fault::Corrupt, Fault::Corrupt, Fault::Corrupt),
+            ("55P03", "", Fault::Busy, Fault::Busy, Fault::Busy),
+            ("57014", "", Fault::Busy, Fault::Busy, Fault::Busy),
+            ("57P01", "", Fault::Lost, Fault::Lost, Fault::Unknown),
+            ("57P02", "", Fault::Lost, Fault::Lost, Fault::Unknown),
+            ("57P03", "", Fault::Lost, Fault::Lost, Fault::Unknown),
+            ("08006", "", Fault::Lost, Fault::Lost, Fault::Unknown),
+            ("53300", "", Fault::Lost, Fault::Lost, Fault::Unknown),
+            ("53100", "", Fault::Unavailable, Fault::Unavailable, Fault::Unavailable),
+            ("25006", "", Fault::Unavailable, Fault::Unavailable, Fault::Unavailable),
+        ] {
+            let [one, two, three] = [
+                raised(&client, code, constraint),
+                raised(&client, code, constraint),
+                raised(&client, code, constraint),
+            ];
+            assert_eq!(Broken::before_commit(one.await).fault, before, "{code}");
+            assert_eq!(Broken::beside_commit(two.await).fault, beside, "{code}");
+            assert_eq!(Broken::at_commit(three.await).fault, at, "{code}");
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: run cargo xtask test"]
+    async fn a_connection_that_ends_without_a_word_is_in_doubt_once_a_commit_was_sent() {
+        let sorts: [(fn(Postgres) -> Broken, Fault); 3] = [
+            (Broken::before_commit, Fault::Lost),
+            (Broken::beside_commit, Fault::Unknown),
+            (Broken::at_commit, Fault::Unknown),
+        ];
+        for (sort, fault) in sorts {
+            let client = connect().await;
+            let ended = client.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())").await.unwrap_err();
+            assert!(matches!(Broken::before_commit(ended).fault, Fault::Lost));
+            let after = loop {
+                if let Err(error) = client.batch_execute("SELECT 1").await {
+                    break error;
+                }
+            };
+            let broken = sort(after);
+            assert_eq!(broken.fault, fault);
+            let source = std::error::Error::source(&broken.answer()).map(ToString::to_string);
+            assert!(source.is_some_and(|source| source.contains("closed")), "each answer keeps its source");
+        }
+    }
+}
