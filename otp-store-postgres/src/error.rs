@@ -276,12 +276,12 @@ mod tests {
     #[tokio::test]
     #[ignore = "needs PostgreSQL: run cargo xtask test"]
     async fn a_connection_that_ends_without_a_word_is_in_doubt_once_a_commit_was_sent() {
-        let sorts: [(fn(Postgres) -> Broken, Fault); 3] = [
-            (Broken::before_commit, Fault::Lost),
+        type Sort = fn(Postgres) -> Broken;
+        for (sort, fault) in [
+            (Broken::before_commit as Sort, Fault::Lost),
             (Broken::beside_commit, Fault::Unknown),
             (Broken::at_commit, Fault::Unknown),
-        ];
-        for (sort, fault) in sorts {
+        ] {
             let client = connect().await;
             let ended = client.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())").await.unwrap_err();
             assert!(matches!(Broken::before_commit(ended).fault, Fault::Lost));
