@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) const QUEUE: usize = 1_024;
 
 /// Commands that share a commit at most, so that the first of them does not wait long.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// One command.
 pub(crate) struct Job {
@@ -60,9 +60,13 @@ impl Queue {
         if state.waiting.len() >= QUEUE {
             return Err(StoreError::Busy);
         }
+        // Whoever has the tenant looks for more when it is done.
+        let can_be_taken = !state.taken.contains(&tenant(&job.reads.scope));
         state.waiting.push_back(job);
         drop(state);
-        self.ready.notify_one();
+        if can_be_taken {
+            self.ready.notify_one();
+        }
         Ok(())
     }
 
