@@ -41,12 +41,7 @@ impl Installation {
                     .map_err(|error| Mistake::of(Setting::DatabaseUrl, database::reason(path, &error.into())))?;
                 Self::of(config, Some(in_use)).await
             }
-            config::Database::Postgres(_) => {
-                if config.master_key.is_none() {
-                    make_data_dir(&config.data_dir)?;
-                }
-                Self::of(config, None).await
-            }
+            config::Database::Postgres(_) => Self::of(config, None).await,
         }
     }
 
@@ -76,6 +71,7 @@ impl Installation {
         let (ring, fresh_key_file) = match configured {
             Some(ring) => (ring, None),
             None => {
+                make_data_dir(&config.data_dir)?;
                 let key_file = master_key::path(&config.data_dir);
                 (master_key::create(&key_file, &SystemRandom)?, Some(key_file))
             }
