@@ -4,6 +4,9 @@
 //!
 //! `cargo build --profile fast -p otp-server && cargo bench --profile fast -p otp-benches --bench http`, with
 //! `OTP_BENCH_QUICK=1` in a tenth of the time. `cargo xtask bench http` does both.
+//!
+//! `cargo bench --profile fast -p otp-benches --bench http -- --url http://HOST:PORT --key otp_test_sk_…` measures a server that
+//! runs already, with a test key of a customer without quotas.
 
 #![allow(clippy::disallowed_methods)] // measures real time, and reads its one switch
 
@@ -16,6 +19,7 @@ use otp_benches::child::{Server, free_address};
 use otp_benches::floor::{self, Floor};
 use otp_benches::load::{self, Answers, post};
 use otp_benches::race::is_quick;
+use otp_benches::remote::Remote;
 use otp_benches::row::{Row, rate, time};
 use otp_benches::run::{Run, TURNS};
 use otp_benches::world::{Codes, address};
@@ -31,6 +35,7 @@ fn main() {
     match arguments.get(1).map(String::as_str) {
         Some("--serve-floor") => serve_floor(&arguments[2..]),
         Some("--serve-hello") => floor::serve_hello(arguments[2].parse().expect("an address")),
+        Some("--url") => remote(&arguments[2..]),
         _ => measure(),
     }
 }
@@ -59,6 +64,16 @@ fn measure() {
         .memory(memory)
         .print();
     start_again(&product, tested.server);
+}
+
+/// The same sign-ins at a server that runs already.
+fn remote(arguments: &[String]) {
+    let [url, flag, key, ..] = arguments else { panic!("--url http://HOST:PORT --key otp_test_sk_…") };
+    assert_eq!(flag, "--key", "--url http://HOST:PORT --key otp_test_sk_…");
+    let remote = Remote::new(url, key);
+    for (connections, sign_ins) in LEVELS {
+        remote.measure(connections, scaled(sign_ins));
+    }
 }
 
 fn level(connections: usize, sign_ins: usize, tested: &Tested, floor: &Tested) {

@@ -8,7 +8,6 @@ use otp_core::store::{Key, Kind, Lease, LeaseId, Record, Settled};
 
 use crate::error::Broken;
 use crate::rows::{self, Bytes, clamp};
-use crate::schema::shape;
 use crate::session::{Session, Step};
 use crate::statements::{Op, Query};
 use crate::writes::Writes;
@@ -63,7 +62,7 @@ pub(crate) async fn settle(session: &mut Session, settled: Arc<[Settled]>) -> Re
 
 async fn leases(session: &mut Session, settled: &[Settled]) -> Result<HashMap<Key, Option<LeaseId>>, Broken> {
     let mut keys: Vec<Key> =
-        settled.iter().map(|settled| settled.record.key()).filter(|key| shape(key.kind).queue).collect();
+        settled.iter().map(|settled| settled.record.key()).filter(|key| key.kind.shape().queue).collect();
     keys.sort_unstable();
     keys.dedup();
     let of_kinds: Vec<&[Key]> = keys.chunk_by(|one, other| one.kind == other.kind).collect();
@@ -81,7 +80,7 @@ async fn leases(session: &mut Session, settled: &[Settled]) -> Result<HashMap<Ke
 
 pub(crate) async fn sweep(session: &mut Session, now: Timestamp, limit: usize) -> Result<usize, Broken> {
     let mut removed = 0;
-    let of_kinds = Kind::ALL.iter().filter(|kind| shape(**kind).expires).map(|kind| Query::Of(*kind, Op::Sweep));
+    let of_kinds = Kind::ALL.iter().filter(|kind| kind.shape().expires).map(|kind| Query::Of(*kind, Op::Sweep));
     for query in of_kinds.chain([Query::SweepCounters]) {
         if removed == limit {
             break;

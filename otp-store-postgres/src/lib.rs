@@ -55,7 +55,6 @@ use address::Address;
 use error::{Broken, Tries};
 use pool::Sessions;
 use queue::{Job, QUEUE, Queue};
-use schema::shape;
 use session::Session;
 use statements::Texts;
 use writer::Writer;
@@ -221,7 +220,7 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, queue: Kind, lease: Lease, limit: usize) -> Result<Vec<Record>, StoreError> {
-        if !shape(queue).queue {
+        if !queue.shape().queue {
             return Ok(Vec::new());
         }
         self.run(move |session| Box::pin(leases::claim(session, queue, lease, limit))).await

@@ -10,7 +10,6 @@ use tokio_postgres::Row;
 
 use crate::error::Broken;
 use crate::rows::{self, Bytes, array, clamp};
-use crate::schema::shape;
 use crate::session::{Answers, Param, Session, Step};
 use crate::statements::{Op, Query};
 use crate::writes::Writes;
@@ -39,10 +38,10 @@ impl Load {
                 Read::Record(key) => {
                     keys.insert(*key);
                 }
-                Read::Alias(kind, alias) if shape(*kind).alias => {
+                Read::Alias(kind, alias) if kind.shape().alias => {
                     aliases.insert((*kind, *alias));
                 }
-                Read::Owned { kind, owner, before, limit } if shape(*kind).owner => {
+                Read::Owned { kind, owner, before, limit } if kind.shape().owner => {
                     pages.insert((*kind, (*owner, *before, *limit)));
                 }
                 Read::Counter(key) => {

@@ -7,7 +7,6 @@ use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::error::Broken;
-use crate::schema::shape;
 use crate::session::Param;
 
 /// PostgreSQL's integers are signed; nothing of ours comes near the end of them.
@@ -48,7 +47,7 @@ pub(crate) fn tenant(tenant: TenantId) -> Bytes {
 
 /// The columns of records of one kind, as [`columns`](crate::statements::columns) lists them.
 pub(crate) fn columns(kind: Kind, records: &[&Record]) -> Vec<Param> {
-    let shape = shape(kind);
+    let shape = kind.shape();
     let mut columns = vec![
         array(records, |record| tenant(record.key().tenant)),
         array(records, |record| Bytes(record.key().id)),
@@ -80,7 +79,7 @@ pub(crate) fn key(kind: Kind, row: &Row) -> Result<Key, Broken> {
 /// The record that a row begins with.
 pub(crate) fn record(kind: Kind, row: &Row) -> Result<Result<Record, CorruptRecord>, Broken> {
     let body: &str = row.try_get(2).map_err(Broken::corrupt)?;
-    let due = if shape(kind).queue { due(row)? } else { Due::default() };
+    let due = if kind.shape().queue { due(row)? } else { Due::default() };
     Ok(Record::from_body(kind, body, due))
 }
 

@@ -1,6 +1,5 @@
-//! Which tables there are, which columns each kind of record has in its table, and how a database gets to the newest schema.
+//! Which tables there are, and how a database gets to the newest schema.
 
-use otp_core::store::Kind;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::address::Address;
@@ -13,30 +12,6 @@ const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
 
 /// The oldest server that is known to do, as `server_version_num` tells it.
 const OLDEST_SERVER: i32 = 130_000;
-
-/// Which columns a kind's table has beside tenant, id and body.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub owner: bool,
-    pub alias: bool,
-    pub queue: bool,
-    pub expires: bool,
-}
-
-/// The columns of a kind's table. A kind must not be given a column by its [`Stored`](otp_core::store::Stored) that it
-/// lacks here.
-pub(crate) const fn shape(kind: Kind) -> Shape {
-    const fn of(owner: bool, alias: bool, queue: bool, expires: bool) -> Shape {
-        Shape { owner, alias, queue, expires }
-    }
-    match kind {
-        Kind::Tenant | Kind::KeyUse => of(true, false, false, false),
-        Kind::ApiKey | Kind::User => of(true, true, false, false),
-        Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit => of(true, false, false, true),
-        Kind::Recipient | Kind::Reply => of(false, false, false, true),
-        Kind::Message => of(false, false, true, true),
-    }
-}
 
 /// Connects once, and brings the tables to the newest schema.
 pub(crate) async fn prepare(address: &Address, options: &Options) -> Result<(), OpenError> {

@@ -1,9 +1,7 @@
 //! The SQL, written out once for every kind. Each statement takes arrays, so that a batch of commands costs as many
 //! statements as one command; connections prepare each when they first use it.
 
-use otp_core::store::{Kind, Scope};
-
-use crate::schema::{Shape, shape};
+use otp_core::store::{Kind, Scope, Shape};
 
 /// What is done with one kind's table.
 #[derive(Clone, Copy)]
@@ -124,7 +122,7 @@ pub(crate) fn columns(shape: Shape) -> Vec<(&'static str, &'static str)> {
 fn text(kind: Kind, op: Op) -> String {
     // One of the names is a word of SQL.
     let table = format!("\"{}\"", kind.name());
-    let shape = shape(kind);
+    let shape = kind.shape();
     let row = if shape.queue { "t.tenant, t.id, t.body, t.due_at, t.lease" } else { "t.tenant, t.id, t.body" };
     let by_key = "unnest($1::bytea[], $2::bytea[]) AS k (tenant, id)";
     let same_key = "t.tenant = k.tenant AND t.id = k.id";
@@ -223,7 +221,7 @@ mod tests {
 
     fn queries() -> impl Iterator<Item = Query> {
         let of_kind =
-            |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, shape(*kind)));
+            |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, kind.shape()));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
         let single = [Query::Counts, Query::AddTo, Query::Guard, Query::SweepCounters, Query::Noted, Query::Note];
         of_kinds.chain(single).chain([Query::Inventory])
@@ -264,7 +262,7 @@ mod tests {
             let rows = client.query(sql, &[&kind.name()]).await.unwrap();
             let mut found: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
             let mut expected: Vec<(String, String)> =
-                columns(shape(*kind)).into_iter().map(|(name, of)| (name.to_owned(), of.to_owned())).collect();
+                columns(kind.shape()).into_iter().map(|(name, of)| (name.to_owned(), of.to_owned())).collect();
             found.sort_unstable();
             expected.sort_unstable();
             assert_eq!(found, expected, "{kind:?}");

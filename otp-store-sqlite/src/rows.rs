@@ -7,7 +7,6 @@ use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Result, Row, Statement};
 
 use crate::error::Failure;
-use crate::schema::shape;
 use crate::statements::{Op, Prepared, Query};
 
 /// Sorts behind every id there is.
@@ -20,11 +19,11 @@ pub(crate) fn load(db: &mut impl Prepared, read: &Read, found: &mut Vec<Record>)
             bind_key(find, key)?;
             collect(find, key.kind, found)
         })?,
-        Read::Alias(kind, alias) if shape(*kind).alias => db.with(Query::Of(*kind, Op::FindAlias), |find| {
+        Read::Alias(kind, alias) if kind.shape().alias => db.with(Query::Of(*kind, Op::FindAlias), |find| {
             find.raw_bind_parameter(1, alias.as_slice())?;
             collect(find, *kind, found)
         })?,
-        Read::Owned { kind, owner, before, limit } if shape(*kind).owner => {
+        Read::Owned { kind, owner, before, limit } if kind.shape().owner => {
             db.with(Query::Of(*kind, Op::Page), |page| {
                 page.raw_bind_parameter(1, owner.as_slice())?;
                 page.raw_bind_parameter(2, before.as_ref().map_or(&BEHIND_ALL[..], SmallBytes::as_slice))?;
@@ -92,7 +91,7 @@ fn collect(query: &mut Statement<'_>, kind: Kind, found: &mut Vec<Record>) -> Re
 
 /// Reads a row that begins with the columns of [`Op::Find`].
 fn record(row: &Row<'_>, kind: Kind) -> Result<Result<Record, CorruptRecord>> {
-    let due = if shape(kind).queue { due(row)? } else { Due::default() };
+    let due = if kind.shape().queue { due(row)? } else { Due::default() };
     let ValueRef::Text(body) = row.get_ref(0)? else { return Err(FromSqlError::InvalidType.into()) };
     // Bytes that are no UTF-8 are no JSON either: they become the replacement character, and are refused as corrupt.
     Ok(Record::from_body(kind, &String::from_utf8_lossy(body), due))
@@ -117,7 +116,7 @@ fn bind_due(statement: &mut Statement<'_>, due: Due) -> Result<()> {
 /// Writes a record whether or not it exists.
 pub(crate) fn put(db: &mut impl Prepared, record: &Record) -> Result<()> {
     let key = record.key();
-    let shape = shape(key.kind);
+    let shape = key.kind.shape();
     db.with(Query::Of(key.kind, Op::Put), |put| {
         if shape.owner {
             put.raw_bind_parameter(4, record.owner().as_ref().map(SmallBytes::as_slice))?;
@@ -136,7 +135,7 @@ pub(crate) fn update(db: &mut impl Prepared, record: &Record) -> Result<()> {
 }
 
 fn write(statement: &mut Statement<'_>, key: &Key, record: &Record) -> Result<()> {
-    let shape = shape(key.kind);
+    let shape = key.kind.shape();
     bind_key(statement, key)?;
     statement.raw_bind_parameter(3, record.body())?;
     if shape.queue {

@@ -1,6 +1,5 @@
-//! Which tables there are, which columns each kind of record has in its table, and how a file gets to the newest schema.
+//! Which tables there are, and how a file gets to the newest schema.
 
-use otp_core::store::Kind;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::OpenError;
@@ -10,30 +9,6 @@ const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
 
 /// Marks a file as ours in its header: "OTPa".
 const APPLICATION_ID: i32 = 0x4f54_5061;
-
-/// Which columns a kind's table has beside tenant, id and body.
-#[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub owner: bool,
-    pub alias: bool,
-    pub queue: bool,
-    pub expires: bool,
-}
-
-/// The columns of a kind's table. A kind must not be given a column by its [`Stored`](otp_core::store::Stored) that it
-/// lacks here.
-pub(crate) const fn shape(kind: Kind) -> Shape {
-    const fn of(owner: bool, alias: bool, queue: bool, expires: bool) -> Shape {
-        Shape { owner, alias, queue, expires }
-    }
-    match kind {
-        Kind::Tenant | Kind::KeyUse => of(true, false, false, false),
-        Kind::ApiKey | Kind::User => of(true, true, false, false),
-        Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit => of(true, false, false, true),
-        Kind::Recipient | Kind::Reply => of(false, false, false, true),
-        Kind::Message => of(false, false, true, true),
-    }
-}
 
 /// The schema version of a file that this program may use; zero if it is empty.
 pub(crate) fn version(connection: &Connection) -> Result<i64, OpenError> {
@@ -65,6 +40,8 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
 
 #[cfg(test)]
 mod tests {
+    use otp_core::store::Kind;
+
     use super::*;
 
     #[test]
@@ -72,7 +49,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         for kind in Kind::ALL {
-            let shape = shape(*kind);
+            let shape = kind.shape();
             let has = |column: &str| {
                 let sql = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
                 connection.query_row(sql, [kind.name(), column], |row| row.get::<_, i64>(0)).unwrap() == 1

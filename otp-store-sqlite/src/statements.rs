@@ -1,9 +1,7 @@
 //! The SQL, written out once for every kind, and prepared when first used.
 
-use otp_core::store::Kind;
+use otp_core::store::{Kind, Shape};
 use rusqlite::{Connection, Result, Statement};
-
-use crate::schema::{Shape, shape};
 
 /// What is done with one kind's table. The parameters of each are in [`text`].
 #[derive(Clone, Copy)]
@@ -102,7 +100,7 @@ impl Texts {
 /// the expiry; in the others what their text says. A kind that has no use for a statement never prepares it.
 fn text(kind: Kind, op: Op) -> String {
     let table = kind.name();
-    let shape = shape(kind);
+    let shape = kind.shape();
     let row = if shape.queue { "body, due_at, lease" } else { "body" };
     match op {
         Op::Find => format!("SELECT {row} FROM {table} WHERE id = ?1 AND tenant = ?2"),
@@ -228,7 +226,7 @@ mod tests {
         migrate(&mut connection).unwrap();
         let texts = Texts::new();
         let of_kind =
-            |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, shape(*kind)));
+            |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, kind.shape()));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
         for query in of_kinds.chain([Query::Count, Query::AddTo, Query::SweepCounters, Query::Counts]) {
             let text = texts.of(query);

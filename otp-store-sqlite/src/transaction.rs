@@ -9,7 +9,6 @@ use otp_core::usage::CounterKey;
 
 use crate::error::Failure;
 use crate::rows;
-use crate::schema::shape;
 use crate::statements::{Op, Prepared, Query, Statements};
 
 /// How often a decision is tried again before the store gives up.
@@ -146,7 +145,7 @@ impl<'a> Transaction<'a> {
 
     /// A row that cannot be read is leased like the others: it must not keep what stands behind it from being claimed.
     fn claim(&mut self, queue: Kind, lease: Lease, limit: usize) -> Result<Vec<Record>, Failure> {
-        if !shape(queue).queue {
+        if !queue.shape().queue {
             return Ok(Vec::new());
         }
         let due = Due { at: Some(lease.until), lease: Some(lease.id) };
@@ -171,7 +170,7 @@ impl<'a> Transaction<'a> {
         let mut written = 0;
         for Settled { record, lease, also } in settled {
             let key = record.key();
-            if shape(key.kind).queue && rows::is_leased(&mut self.db, &key, lease)? {
+            if key.kind.shape().queue && rows::is_leased(&mut self.db, &key, lease)? {
                 rows::put(&mut self.db, record)?;
                 self.apply(also, &[])?;
                 written += 1;
@@ -182,7 +181,7 @@ impl<'a> Transaction<'a> {
 
     fn sweep(&mut self, now: Timestamp, limit: usize) -> Result<usize, Failure> {
         let mut removed = 0;
-        for kind in Kind::ALL.iter().filter(|kind| shape(**kind).expires) {
+        for kind in Kind::ALL.iter().filter(|kind| kind.shape().expires) {
             removed += rows::sweep(&mut self.db, Query::Of(*kind, Op::Sweep), now, limit - removed)?;
         }
         self.write_counts()?;

@@ -22,6 +22,7 @@
 pub mod conformance;
 mod memory;
 mod record;
+mod shape;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 
 pub use memory::MemoryStore;
 pub use record::{CorruptRecord, Due, FromRecord, Key, Kind, LeaseId, Record, SmallBytes, Stored};
+pub use shape::Shape;
 
 use crate::clock::Timestamp;
 use crate::id::TenantId;

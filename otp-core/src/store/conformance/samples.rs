@@ -257,3 +257,19 @@ fn reply(tenant: TenantId, number: u64) -> StoredReply {
         created_at: NOW,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_record_has_what_its_kind_has_no_column_for() {
+        for (kind, number) in Kind::ALL.iter().flat_map(|kind| (1..=4).map(move |number| (kind, number))) {
+            let (shape, record) = (kind.shape(), sample(*kind, TenantId::from_bytes([1; 16]), number));
+            assert!(record.owner().is_none() || shape.owner, "{kind:?}");
+            assert!(record.alias().is_none() || shape.alias, "{kind:?}");
+            assert!(record.due().at.is_none() || shape.queue, "{kind:?}");
+            assert!(record.expires_at().is_none() || shape.expires, "{kind:?}");
+        }
+    }
+}

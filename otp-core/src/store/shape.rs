@@ -1,0 +1,34 @@
+//! Which columns a kind's table needs.
+
+use super::Kind;
+
+/// What the records of a kind have beside tenant, id and body: the columns of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// An [owner](super::Stored::owner), and lists by it.
+    pub owner: bool,
+    /// An [alias](super::Stored::alias), and a look-up by it.
+    pub alias: bool,
+    /// A place in a queue: [due time and lease](super::Due).
+    pub queue: bool,
+    /// An [end](super::Stored::expires_at), and sweeping by it.
+    pub expires: bool,
+}
+
+impl Kind {
+    /// Which columns its table needs.
+    pub const fn shape(self) -> Shape {
+        const fn of(owner: bool, alias: bool, queue: bool, expires: bool) -> Shape {
+            Shape { owner, alias, queue, expires }
+        }
+        match self {
+            Kind::Tenant | Kind::KeyUse => of(true, false, false, false),
+            Kind::ApiKey | Kind::User => of(true, true, false, false),
+            Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit => {
+                of(true, false, false, true)
+            }
+            Kind::Recipient | Kind::Reply => of(false, false, false, true),
+            Kind::Message => of(false, false, true, true),
+        }
+    }
+}
