@@ -10,7 +10,7 @@ use otp_store_postgres::PostgresStore;
 use support::{Database, Load, Server};
 use tokio_postgres::NoTls;
 
-const CRASHES: usize = 5;
+const CRASHES: usize = 20;
 
 /// The server on which a process was killed takes all connections for broken, throws away its memory, and starts again from
 /// its log, as after a crash of the machine that left the disk whole.
