@@ -25,6 +25,8 @@ pub enum Counter {
     Users,
     /// Changes of tenants and keys in the whole installation: servers watch it to know when to forget what they cached.
     Configuration,
+    /// The latest time, in milliseconds, that a server of the installation worked at: the clock of the next one may be behind.
+    LatestTime,
     /// Codes asked for by one client network, by its digest.
     RequestsFrom([u8; 16]),
     /// Wrong guesses of one client network, by its digest.
@@ -41,6 +43,7 @@ impl Counter {
             Counter::EmailsSent => 5,
             Counter::Users => 6,
             Counter::Configuration => 32,
+            Counter::LatestTime => 33,
             Counter::RequestsFrom(_) => 64,
             Counter::GuessesFrom(_) => 65,
         }
@@ -55,6 +58,7 @@ impl Counter {
             5 => Counter::EmailsSent,
             6 => Counter::Users,
             32 => Counter::Configuration,
+            33 => Counter::LatestTime,
             64 => Counter::RequestsFrom(part.try_into().ok()?),
             65 => Counter::GuessesFrom(part.try_into().ok()?),
             _ => return None,
@@ -152,12 +156,15 @@ impl CounterKey {
     }
 
     /// How often tenants and keys of the installation have changed.
-    pub const CONFIGURATION: Self = Self {
-        space: Space { tenant: TenantId::from_bytes([0; 16]), mode: Mode::Live },
-        counter: Counter::Configuration,
-        span: Span::Ever,
-        starts_at: Timestamp::from_millis(0),
-    };
+    pub const CONFIGURATION: Self = Self::of_installation(Counter::Configuration);
+
+    /// The latest time that a server of the installation worked at.
+    pub const LATEST_TIME: Self = Self::of_installation(Counter::LatestTime);
+
+    const fn of_installation(counter: Counter) -> Self {
+        let space = Space { tenant: TenantId::from_bytes([0; 16]), mode: Mode::Live };
+        Self { space, counter, span: Span::Ever, starts_at: Timestamp::from_millis(0) }
+    }
 
     /// The count of the window before.
     pub fn before(self) -> Self {

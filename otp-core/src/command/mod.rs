@@ -8,12 +8,14 @@ mod quota;
 mod request_otp;
 mod session;
 mod tenants;
+mod time;
 mod verify_otp;
 
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use request_otp::{RequestOtp, Requested};
 pub(crate) use session::{Presented, RefreshSession, Refreshed, SignOut};
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
+pub(crate) use time::NoteTime;
 pub(crate) use verify_otp::{Verified, VerifyOtp, Wanted};
 
 use crate::audit::{Action, Actor, Audit};

@@ -69,6 +69,7 @@ pub(super) struct Caches {
     epoch: AtomicU64,
     polled_at: AtomicI64,
     configuration: AtomicU64,
+    noted_time: AtomicI64,
 }
 
 impl Default for Caches {
@@ -81,6 +82,7 @@ impl Default for Caches {
             epoch: AtomicU64::new(0),
             polled_at: AtomicI64::new(i64::MIN),
             configuration: AtomicU64::new(u64::MAX),
+            noted_time: AtomicI64::new(i64::MIN),
         }
     }
 }
@@ -88,6 +90,11 @@ impl Default for Caches {
 impl Caches {
     pub fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The latest time that a service on the same store has noted, as far as is known here.
+    pub fn noted_time(&self) -> Timestamp {
+        Timestamp::from_millis(self.noted_time.load(Ordering::Relaxed))
     }
 
     fn is_poll_due(&self, now: Timestamp) -> bool {
@@ -104,8 +111,11 @@ impl Service {
     async fn epoch(&self) -> Result<u64, Error> {
         let caches = &self.inner.caches;
         if caches.is_poll_due(self.now()) {
-            let seen = self.inner.store.read(vec![Read::Counter(CounterKey::CONFIGURATION)]).await?;
+            let wanted = [CounterKey::CONFIGURATION, CounterKey::LATEST_TIME].map(Read::Counter);
+            let seen = self.inner.store.read(wanted.to_vec()).await?;
             let version = seen.counter(&CounterKey::CONFIGURATION);
+            let noted = seen.counter(&CounterKey::LATEST_TIME);
+            caches.noted_time.fetch_max(i64::try_from(noted).unwrap_or(0), Ordering::SeqCst);
             if caches.configuration.swap(version, Ordering::SeqCst) != version {
                 caches.forget();
             }

@@ -15,6 +15,7 @@ mod worker;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::command::Trail;
@@ -35,6 +36,10 @@ pub use otp::{Deliver, OtpChallenge, OtpRequest, OtpVerification, Proof};
 pub use sessions::{Me, SessionView, SignedIn};
 pub use tenants::{CreatedTenant, EditTenant, NewTenant, TenantView};
 pub use worker::Delivered;
+
+/// How far the noted time may be ahead of the clock. Beyond, it was the clock of whoever noted it that was wrong, and waiting
+/// for it would be for ever.
+const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
 /// One page of a list, and where the next one begins.
 #[derive(Clone, Debug)]
@@ -73,9 +78,13 @@ impl Service {
         Builder::new(Arc::new(store), ring)
     }
 
-    /// The time as the service sees it.
+    /// The time as the service sees it: that of its clock, unless a service on the same store has noted a later one. Then it
+    /// stands still until the clock has caught up, so that what has expired stays expired also when a machine starts with its
+    /// clock set back.
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
+        let clock = self.inner.clock.now();
+        let noted = self.inner.caches.noted_time();
+        if clock < noted && noted < clock + BELIEVED { noted } else { clock }
     }
 
     /// The plans on offer.

@@ -8,7 +8,7 @@ use super::caller::{SealedClient, place};
 use super::{Service, lock};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
-use crate::command::EventSource;
+use crate::command::{EventSource, NoteTime};
 use crate::error::Error;
 use crate::event::{EventData, Person};
 use crate::id::EventId;
@@ -229,11 +229,13 @@ impl Service {
         }
     }
 
-    /// Removes up to `limit` records that have expired; gives how many. Call it until it gives less than `limit`.
+    /// Removes up to `limit` records that have expired; gives how many. Call it until it gives less than `limit`, every
+    /// minute or so: it also notes the time, for whoever starts with a clock that is behind.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn sweep(&self, limit: usize) -> Result<usize, Error> {
+        self.run(NoteTime { now: self.now() }).await?;
         Ok(self.inner.store.sweep(self.now(), limit).await?)
     }
 }
