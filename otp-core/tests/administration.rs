@@ -79,6 +79,7 @@ fn settings_out_of_bounds_are_refused_and_change_nothing() {
     let long = "x".repeat(5_000);
     refused("tokens.customClaims", &|settings| settings.tokens.custom_claims = claims(json!({"note": long})));
     refused("limits.perRecipient", &|settings| settings.limits.per_recipient = 0);
+    refused("limits.perTenant", &|settings| settings.limits.per_tenant = Some(0));
     refused("limits.emailCooldown", &|settings| settings.limits.email_cooldown = 3_601);
     refused("limits.guessesPerIp", &|settings| settings.limits.guesses_per_ip = 0);
     refused("allowedOrigins", &|settings| settings.allowed_origins = vec!["http://localhost:*".parse().unwrap()]);

@@ -172,6 +172,7 @@ impl LimitSettings {
         within("limits.emailCooldown", self.email_cooldown, 0..=3600)?;
         within("limits.phoneCooldown", self.phone_cooldown, 0..=3600)?;
         within("limits.perIp", self.per_ip, 1..=u32::MAX)?;
+        within("limits.perTenant", self.per_tenant.unwrap_or(1), 1..=u32::MAX)?;
         within("limits.guessesPerRecipient", self.guesses_per_recipient, 1..=u32::MAX)?;
         within("limits.guessesPerIp", self.guesses_per_ip, 1..=u32::MAX)
     }
