@@ -36,6 +36,7 @@ fn a_restart_with_the_clock_set_back_revives_no_code_and_no_limit() {
         world.clock.set(noted - back);
         let (service, caller) = restarted(&world, &acme);
         assert_eq!(service.now(), noted, "{back:?}");
+        assert_eq!(service.standstill(), Some(back).filter(|back| *back > SECOND));
         assert_eq!(refusal(say(&service, &caller, &asked)), "otp_expired");
         let again = wait(service.request_otp(&caller, OtpRequest::to(email(ANN)))).map(|answer| answer.value);
         assert_eq!(refusal(again), "rate_limit_exceeded");
@@ -44,7 +45,7 @@ fn a_restart_with_the_clock_set_back_revives_no_code_and_no_limit() {
         world.clock.set(noted - MILLI);
         assert_eq!(service.now(), noted);
         world.clock.set(full + HOUR);
-        assert_eq!(service.now(), full + HOUR);
+        assert_eq!((service.now(), service.standstill()), (full + HOUR, None));
         assert!(wait(service.request_otp(&caller, OtpRequest::to(email(ANN)))).is_ok());
     }
 }
@@ -60,4 +61,16 @@ fn a_clock_that_was_days_ahead_when_it_was_noted_is_not_waited_for() {
     let (service, caller) = restarted(&world, &acme);
     assert_eq!(service.now(), right + MINUTE);
     assert!(wait(service.request_otp(&caller, OtpRequest::to(email(ANN)))).is_ok());
+}
+
+#[test]
+fn a_sweep_of_many_rounds_notes_the_time_once() {
+    let world = World::new();
+    let commits = || world.store.commits.lock().unwrap().len();
+    let before = commits();
+    (0..5).for_each(|_| drop(wait(world.service.sweep(1)).unwrap()));
+    assert_eq!(commits() - before, 1);
+    world.clock.advance(MINUTE);
+    wait(world.service.sweep(1)).unwrap();
+    assert_eq!(commits() - before, 2);
 }

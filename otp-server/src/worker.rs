@@ -100,6 +100,12 @@ impl Worker {
     async fn sweep(mut self) {
         let mut ticks = every(SWEEP_EVERY, Instant::now() + SWEEP_EVERY);
         while self.waits_for(&mut ticks).await {
+            if let Some(behind) = self.service.standstill() {
+                tracing::warn!(
+                    ?behind,
+                    "the clock is behind the time noted in the database, and time stands still until it has caught up"
+                );
+            }
             while self.done("sweep", self.service.sweep(SWEEP_BATCH).await).await == Some(SWEEP_BATCH) {}
         }
     }

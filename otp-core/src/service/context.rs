@@ -97,6 +97,10 @@ impl Caches {
         Timestamp::from_millis(self.noted_time.load(Ordering::Relaxed))
     }
 
+    pub fn note_time(&self, now: Timestamp) {
+        self.noted_time.fetch_max(now.as_millis(), Ordering::SeqCst);
+    }
+
     fn is_poll_due(&self, now: Timestamp) -> bool {
         let polled_at = self.polled_at.load(Ordering::Relaxed);
         let is_due = now.as_millis().saturating_sub(polled_at) >= POLL_EVERY_MILLIS || now.as_millis() < polled_at;
@@ -115,7 +119,7 @@ impl Service {
             let seen = self.inner.store.read(wanted.to_vec()).await?;
             let version = seen.counter(&CounterKey::CONFIGURATION);
             let noted = seen.counter(&CounterKey::LATEST_TIME);
-            caches.noted_time.fetch_max(i64::try_from(noted).unwrap_or(0), Ordering::SeqCst);
+            caches.note_time(Timestamp::from_millis(i64::try_from(noted).unwrap_or(0)));
             if caches.configuration.swap(version, Ordering::SeqCst) != version {
                 caches.forget();
             }

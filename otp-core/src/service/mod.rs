@@ -87,6 +87,12 @@ impl Service {
         if clock < noted && noted < clock + BELIEVED { noted } else { clock }
     }
 
+    /// How far the clock is behind the time at which the service stands still; `None` while time goes on.
+    pub fn standstill(&self) -> Option<Duration> {
+        let behind = self.now().since(self.inner.clock.now());
+        (behind > Duration::from_secs(1)).then_some(behind)
+    }
+
     /// The plans on offer.
     pub fn plans(&self) -> &Plans {
         &self.inner.plans

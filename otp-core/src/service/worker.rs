@@ -17,6 +17,9 @@ use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settle
 use crate::template::{self, MessageContext, Rendered};
 use crate::usage::{Counter, CounterKey, Span};
 
+/// A sweep of many rounds notes the time once.
+const NOTE_TIME_EVERY: Duration = Duration::from_secs(10);
+
 /// How long a worker has for a message before another may take it: twice what a mailer needs at most.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// Messages sent at the same time by one call.
@@ -235,7 +238,11 @@ impl Service {
     /// # Errors
     /// [`Error::Store`].
     pub async fn sweep(&self, limit: usize) -> Result<usize, Error> {
-        self.run(NoteTime { now: self.now() }).await?;
+        let now = self.now();
+        if now >= self.inner.caches.noted_time() + NOTE_TIME_EVERY {
+            self.run(NoteTime { now }).await?;
+            self.inner.caches.note_time(now);
+        }
         Ok(self.inner.store.sweep(self.now(), limit).await?)
     }
 }
