@@ -121,7 +121,7 @@ async fn close(service: Service, installation: Installation) {
         tracing::warn!(code = error.code(), %error, "the last use of some keys was not written down");
     }
     drop(service);
-    installation.close();
+    installation.close().await;
     tracing::info!("stopped");
 }
 

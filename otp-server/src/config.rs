@@ -49,6 +49,11 @@ impl Mistake {
     }
 }
 
+/// What is behind an error, in brackets; nothing if nothing is.
+pub fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map(|cause| format!(" ({cause})")).unwrap_or_default()
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

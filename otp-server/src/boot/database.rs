@@ -57,13 +57,17 @@ impl Database {
         }
     }
 
-    /// Finishes what waits to be written, and closes a file. Nothing else should use it any more: a reader that is still
-    /// open keeps SQLite from putting its log away.
-    pub fn close(self) {
-        if let Database::Sqlite(store) = self
-            && let Err(shared) = Arc::try_unwrap(store)
-        {
-            shared.close();
+    /// Finishes what waits to be written, and closes the file or the connections. Nothing else should use it any more: a
+    /// reader that is still open keeps SQLite from putting its log away.
+    pub async fn close(self) {
+        match self {
+            Database::Sqlite(store) => {
+                if let Err(shared) = Arc::try_unwrap(store) {
+                    shared.close();
+                }
+            }
+            Database::Postgres(store) => store.close().await,
+            Database::Memory(_) => {}
         }
     }
 }
@@ -73,7 +77,7 @@ pub(super) fn broken(error: &StoreError) -> Mistake {
     let words = match error {
         StoreError::Busy => "it is locked by another process; end that process, then try again".to_owned(),
         error => {
-            let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+            let cause = config::cause(error);
             format!("{error}{cause}; see whether the disk has room and this user may write the file, then try again")
         }
     };
@@ -105,7 +109,7 @@ pub(crate) fn open_file(path: &Path) -> Result<SqliteStore, Mistake> {
 }
 
 pub(super) fn reason(path: &Path, error: &OpenError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+    let cause = config::cause(error);
     let fix = match error {
         OpenError::SqliteTooOld { .. } => "; build the program with the SQLite that comes with it",
         OpenError::NotADatabase(_) => "; restore a backup with `otp-server restore FILE`, or name another file",
@@ -120,7 +124,7 @@ pub(super) fn reason(path: &Path, error: &OpenError) -> String {
 }
 
 fn server_reason(configured: &config::Database, error: &otp_store_postgres::OpenError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+    let cause = config::cause(error);
     format!("{configured}: {error}{cause}; check host, user, password and database, and that the server runs")
 }
 

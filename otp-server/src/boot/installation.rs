@@ -86,8 +86,8 @@ impl Installation {
     }
 
     /// As [`Database::close`].
-    pub fn close(self) {
-        self.database.close();
+    pub async fn close(self) {
+        self.database.close().await;
     }
 }
 

@@ -11,8 +11,8 @@ use otp_core::store::{
     Add, Changes, Command, Item, Place, Read, Reads, Record, Scope, Snapshot, Store, StoreError, run,
 };
 
-use super::Failure;
 use super::output::print;
+use super::{Failure, data};
 use crate::boot::{self, Database, InUse, copy_notes, existing_file, open_database};
 use crate::config::{self, Config, Mistake, Setting};
 
@@ -48,8 +48,8 @@ impl Copy {
         boot::runtime()?.block_on(async {
             let (source, target) = (open_database(&from).await?, open_database(&to).await?);
             let outcome = copy(&source, &target).await;
-            source.close();
-            target.close();
+            source.close().await;
+            target.close().await;
             outcome
         })
     }
@@ -70,11 +70,7 @@ fn parse(flag: &str, url: &str, config: &Config) -> Result<config::Database, Fai
 /// A file that a server writes to would be copied as it was at no moment.
 fn alone(database: &config::Database) -> Result<Option<InUse>, Failure> {
     let config::Database::Sqlite(path) = database else { return Ok(None) };
-    let mark = InUse::alone(path).map_err(|error| {
-        Failure::Refused(format!("{} cannot be marked as used: {error}; let this user write there", path.display()))
-    })?;
-    let in_use = || Failure::Refused(format!("{} is in use by another process; stop the server first", path.display()));
-    mark.map(Some).ok_or_else(in_use)
+    data::alone(path).map(Some)
 }
 
 async fn copy(source: &Database, target: &Database) -> Result<(), Failure> {
@@ -101,7 +97,7 @@ fn style() -> ProgressStyle {
 }
 
 fn broken(error: StoreError) -> Failure {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let cause = config::cause(&error);
     let fix = "give the same command again: it goes on where it was";
     Failure::Refused(Mistake::of(Setting::DatabaseUrl, format_args!("{error}{cause}; {fix}")).to_string())
 }

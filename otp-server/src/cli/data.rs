@@ -20,7 +20,7 @@ pub(super) fn migrate(config: &Config) -> Result<(), Failure> {
     boot::runtime()?.block_on(async {
         let installation = Installation::open(config).await?;
         tell_of_key(&installation);
-        installation.close();
+        installation.close().await;
         Ok::<_, Mistake>(())
     })?;
     print("The database has the newest schema.\n");
@@ -58,7 +58,7 @@ impl Backup {
             BackupError::Exists(_) => "a backup replaces nothing: choose another name",
             _ => "check that the directory exists, may be written and has room",
         };
-        let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let cause = config::cause(error);
         format!("no backup at {}: {error}{cause}; {fix}", self.file.display())
     }
 }
@@ -86,10 +86,7 @@ impl Restore {
             Failure::Refused(format!("{} cannot be read: {error}; correct the path", self.file.display()))
         })?;
         make_place(config, database)?;
-        let Some(_alone) = mark(InUse::alone(database), database)? else {
-            let words = format!("{} is in use by another process; stop the server first", database.display());
-            return Err(Failure::Refused(words));
-        };
+        let _alone = alone(database)?;
         if database.exists() && !self.force {
             let words = format!("there is a database at {}; add --force to put it aside", database.display());
             return Err(Failure::Refused(words));
@@ -119,6 +116,13 @@ impl Restore {
         let written_with = boot::runtime()?.block_on(WrittenWith::read(&Database::Sqlite(store)))?;
         Ok(written_with.check(configured_ring(config)?.as_ref(), config, self.file.display())?)
     }
+}
+
+/// Keeps servers away from a file, which must not be used by one now.
+pub(super) fn alone(database: &Path) -> Result<InUse, Failure> {
+    let in_use =
+        || Failure::Refused(format!("{} is in use by another process; stop the server first", database.display()));
+    mark(InUse::alone(database), database)?.ok_or_else(in_use)
 }
 
 fn mark<T>(mark: io::Result<T>, database: &Path) -> Result<T, Failure> {

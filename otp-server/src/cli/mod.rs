@@ -198,6 +198,6 @@ async fn work_on(
     let service = installation.service(config, &issuer).build();
     let outcome = work(&service).await;
     drop(service);
-    installation.close();
+    installation.close().await;
     outcome
 }
