@@ -68,7 +68,9 @@ fn a_sweep_of_many_rounds_notes_the_time_once() {
     let world = World::new();
     let commits = || world.store.commits.lock().unwrap().len();
     let before = commits();
-    (0..5).for_each(|_| drop(wait(world.service.sweep(1)).unwrap()));
+    for _ in 0..5 {
+        wait(world.service.sweep(1)).unwrap();
+    }
     assert_eq!(commits() - before, 1);
     world.clock.advance(MINUTE);
     wait(world.service.sweep(1)).unwrap();
