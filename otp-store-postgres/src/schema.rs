@@ -8,7 +8,7 @@ use crate::statements::lock_key;
 use crate::{OpenError, Options};
 
 /// The steps from an empty schema to the newest. A step that was released never changes; a new one is added.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
 
 /// The oldest server that is known to do, as `server_version_num` tells it.
 const OLDEST_SERVER: i32 = 130_000;

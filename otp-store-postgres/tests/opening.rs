@@ -35,7 +35,7 @@ async fn servers_that_start_together_make_the_tables_once() {
         assert_eq!(value(&stores[7 - number as usize], number).await, Some(1));
     }
     let versions = database.other().await.query("SELECT version FROM schema_version", &[]).await.unwrap();
-    assert_eq!(versions.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [1]);
+    assert_eq!(versions.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [2]);
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let other = database.other().await;
     other.batch_execute("UPDATE schema_version SET version = 99; DROP TABLE reply").await.unwrap();
     let refused = refusal(&database).await;
-    assert!(matches!(refused, OpenError::NewerSchema { found: 99, known: 1 }), "{refused:?}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 99, known: 2 }), "{refused:?}");
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = $1 AND tablename = 'reply'";
     assert_eq!(other.query_one(tables, &[&database.schema()]).await.unwrap().get::<_, i64>(0), 0);
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::OpenError;
 
 /// The steps from an empty file to the newest schema. A step that was released never changes; a new one is added.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
 
 /// Marks a file as ours in its header: "OTPa".
 const APPLICATION_ID: i32 = 0x4f54_5061;

@@ -27,7 +27,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     database.other().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(database.path()).unwrap();
     let refused = SqliteStore::open(database.path());
-    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 99, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(OpenError::NewerSchema { found: 99, known: 2 })), "{refused:?}");
     assert_eq!(fs::read(database.path()).unwrap(), before);
 }
 

@@ -1,0 +1,1 @@
+-- Version 2: what tenants look after themselves with. It only adds, so that servers of version 1 go on meanwhile.
