@@ -71,19 +71,19 @@ problem_sets! {
         "403" => "`customer_suspended`, `customer_cancelled`, `origin_not_allowed`, `ip_not_allowed`, `scope_required`, \
                   `plan_limit`.",
         "500" => "`internal_error`.",
-        "503" => "`store_unavailable`, `busy`: nothing was done.";
+        "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
     /// Of routes that take an access or refresh token.
     TokenProblems:
         "401" => "`missing_token`, `invalid_token`, `invalid_refresh_token`, `refresh_token_reused`.",
         "403" => "`customer_suspended`, `customer_cancelled`.",
         "500" => "`internal_error`.",
-        "503" => "`store_unavailable`, `busy`: nothing was done.";
+        "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
     /// Of routes under `/admin`.
     AdminProblems:
         "401" => "`missing_api_key`, `invalid_api_key`.",
         "403" => "`secret_key_required`, `secret_key_in_browser`, `administrator_required`, `customer_suspended`.",
         "500" => "`internal_error`.",
-        "503" => "`store_unavailable`, `busy`: nothing was done.";
+        "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
     /// Of routes that take a query.
     ReadProblems:
         "400" => "`invalid_field`, `invalid_cursor`.";

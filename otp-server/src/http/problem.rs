@@ -143,17 +143,20 @@ impl From<Error> for Problem {
 
 /// What the client is told; of a server error nothing of the inside, which goes to the log.
 fn detail_of(status: StatusCode, error: &Error) -> String {
-    match status {
-        StatusCode::INTERNAL_SERVER_ERROR => {
-            log_chain(error);
-            "something went wrong on our side".to_owned()
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            log_chain(error);
-            "the service cannot do this right now; nothing was changed, try again".to_owned()
-        }
-        _ => error.to_string(),
+    if !status.is_server_error() {
+        return error.to_string();
     }
+    log_chain(error);
+    let detail = match error {
+        Error::Store(StoreError::Unknown(_)) => {
+            "the database went away before it said whether this was done; look whether it was before you repeat it"
+        }
+        _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+            "the service cannot do this right now; nothing was changed, try again"
+        }
+        _ => "something went wrong on our side",
+    };
+    detail.to_owned()
 }
 
 fn log_chain(error: &Error) {

@@ -261,13 +261,17 @@ async fn a_store_that_fails_accepts_nothing() {
     assert_eq!(busy.problem(503, "busy")["retryAfter"], 1);
     world.store.fail(Fault::Unavailable);
     let away = world.verify(&customer.key, asked.body()).await;
-    assert_eq!(away.problem(503, "store_unavailable")["retryAfter"], 1);
+    let away = away.problem(503, "store_unavailable");
+    assert_eq!(away["retryAfter"], 1);
+    assert!(away["detail"].as_str().unwrap().contains("nothing was changed"), "{away}");
     world.store.fail(Fault::Corrupt);
     world.verify(&customer.key, asked.body()).await.problem(500, "internal_error");
     world.store.mend();
     world.store.fail(Fault::Unknown);
     let unknown = world.verify(&customer.key, asked.body()).await;
-    assert_eq!(unknown.problem(503, "store_unavailable").get("retryAfter"), None);
+    let unknown = unknown.problem(503, "store_unavailable");
+    assert_eq!(unknown.get("retryAfter"), None);
+    assert!(!unknown["detail"].as_str().unwrap().contains("nothing was changed"), "{unknown}");
     world.store.mend();
     // The commit had happened, so the code is used up and no second token leaves.
     world.verify(&customer.key, asked.body()).await.problem(404, "otp_not_found");
