@@ -3,53 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio_postgres::{Client, NoTls};
-
+use crate::database::Database;
 use crate::support::{Place, Server, word};
-
-const MASTER_KEY: &str = "1:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
-
-/// An empty database on the server of the run.
-struct Database(String);
-
-impl Database {
-    fn new() -> Self {
-        #[allow(clippy::disallowed_methods)] // where the peer is
-        let server =
-            std::env::var("OTP_TEST_POSTGRES_URL").expect("OTP_TEST_POSTGRES_URL is set by `cargo xtask test`");
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let name = format!("cli_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        execute(&server, &format!("DROP DATABASE IF EXISTS {name}"));
-        execute(&server, &format!("CREATE DATABASE {name}"));
-        let (place, _) = server.rsplit_once('/').unwrap();
-        Self(format!("{place}/{name}"))
-    }
-
-    /// A server on it.
-    fn serve(&self, place: &Place) -> Server {
-        // Tokens name it as their issuer.
-        let public = ("OTP_PUBLIC_URL", "https://auth.example.com");
-        place.start_with(&[("OTP_DATABASE_URL", &self.0), ("OTP_MASTER_KEY", MASTER_KEY), public])
-    }
-
-    fn sql(&self, statement: &str) {
-        execute(&self.0, &format!("SET search_path TO otp; {statement}"));
-    }
-}
-
-fn execute(url: &str, statement: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let (client, connection): (Client, _) = tokio_postgres::connect(url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        // Each by itself: a database is not made within a transaction.
-        for statement in statement.split("; ") {
-            client.batch_execute(statement).await.unwrap();
-        }
-    });
-}
 
 fn code_of(server: &Server) -> String {
     loop {
@@ -91,8 +48,7 @@ fn two_servers_on_one_database_are_one_service() {
     let id = word(&body, "cust_").to_owned();
     let (status, body) = first.fetch(&format!("/admin/customers/{id}"), &admin);
     assert_eq!(status, 200, "{body}");
-    let variables = [("OTP_DATABASE_URL", database.0.as_str()), ("OTP_MASTER_KEY", MASTER_KEY)];
-    let suspended = places[0].run_with(&["customer", "suspend", &id], &variables);
+    let suspended = places[0].run_with(&["customer", "suspend", &id], &database.variables());
     assert_eq!(suspended.status, 0, "{suspended:?}");
     for server in [&first, &second] {
         while own(server).0 == 200 {}
@@ -169,14 +125,14 @@ fn a_rolling_restart_fails_no_request() {
 fn another_master_key_and_a_newer_schema_are_refused() {
     let (database, place) = (Database::new(), Place::new());
     database.serve(&place).stop();
-    let start = |key: &str| place.run_with(&[], &[("OTP_DATABASE_URL", &database.0), ("OTP_MASTER_KEY", key)]);
+    let start = |key: &str| place.run_with(&[], &[("OTP_DATABASE_URL", database.url()), ("OTP_MASTER_KEY", key)]);
     let other = start("1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=");
     assert!(other.mistake().contains("not the master key"), "{other:?}");
-    let missing = place.run_with(&["migrate"], &[("OTP_DATABASE_URL", &database.0)]);
+    let missing = place.run_with(&["migrate"], &[("OTP_DATABASE_URL", database.url())]);
     assert!(missing.mistake().contains("is missing"), "{missing:?}");
-    let sound = place.run_with(&["check"], &[("OTP_DATABASE_URL", &database.0), ("OTP_MASTER_KEY", MASTER_KEY)]);
+    let sound = place.run_with(&["check"], &database.variables());
     assert!(sound.status == 0 && sound.stdout.contains("answers, and has the newest schema"), "{sound:?}");
-    let backup = place.run_with(&["backup", "b"], &[("OTP_DATABASE_URL", &database.0), ("OTP_MASTER_KEY", MASTER_KEY)]);
+    let backup = place.run_with(&["backup", "b"], &database.variables());
     assert!(backup.mistake().contains("pg_dump"), "{backup:?}");
 }
 
@@ -191,19 +147,19 @@ fn an_installation_moves_to_postgresql_and_back() {
     let code = code_of(&server);
     let file = format!("sqlite:{}", place.path("otp-data/otp.db").display());
     let copy = |from: &str, to: &str| place.run(&["copy", "--from", from, "--to", to]);
-    let busy = copy(&file, &database.0);
+    let busy = copy(&file, database.url());
     assert!(busy.status == 1 && busy.stderr.contains("stop the server first"), "{busy:?}");
     server.stop();
 
-    let copied = copy(&file, &database.0);
+    let copied = copy(&file, database.url());
     assert_eq!(copied.status, 0, "{copied:?}");
     assert!(copied.stdout.contains("same rows") && copied.stdout.contains("challenge"), "{copied:?}");
     // What an interruption left undone is done by the same command; what is there is not counted twice.
     database.sql("DELETE FROM challenge; DELETE FROM event; UPDATE counter SET value = 0");
-    let again = copy(&file, &database.0);
+    let again = copy(&file, database.url());
     assert_eq!((again.status, &again.stdout), (0, &copied.stdout), "{again:?}");
 
-    let moved = place.start_with(&[("OTP_DATABASE_URL", &database.0)]);
+    let moved = place.start_with(&[("OTP_DATABASE_URL", database.url())]);
     let said = format!(r#"{{"challengeId":"{}","otp":"{code}"}}"#, word(&asked, "otp_"));
     let (status, body) = moved.post("/auth/verify-otp", &key, &said);
     assert_eq!(status, 200, "{body}");
@@ -211,7 +167,7 @@ fn an_installation_moves_to_postgresql_and_back() {
     assert!(!said_there.contains("otp_admin_"), "the administrator's token moved too: {said_there}");
 
     let back = format!("sqlite:{}", place.path("back.db").display());
-    assert_eq!(copy(&database.0, &back).status, 0);
+    assert_eq!(copy(database.url(), &back).status, 0);
     let returned = place.start_with(&[("OTP_DATABASE_URL", &back)]);
     assert_eq!(returned.post("/auth/verify-otp", &key, &said).0, 404, "a code works once, wherever it was used");
     returned.stop();
@@ -219,7 +175,7 @@ fn an_installation_moves_to_postgresql_and_back() {
     // A target with something else in it is left as it is.
     let foreign = Database::new();
     foreign.serve(&Place::new()).stop();
-    let refused = copy(&file, &foreign.0);
+    let refused = copy(&file, foreign.url());
     assert!(refused.mistake().contains("another installation"), "{refused:?}");
     assert!(place.run(&["copy", "--from", "memory:", "--to", &file]).mistake().contains("--from"));
 }

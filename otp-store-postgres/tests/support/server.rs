@@ -6,8 +6,8 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -16,7 +16,11 @@ use std::time::Duration;
 /// Debian puts the programs of each version in a folder of its own.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// Makes a database and serves it until its input ends, which it does when the process that holds the other end does.
+/// How long between two looks at what it does.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Makes a database and serves it until its input ends, which it does when the process that holds the other end does. Until
+/// then each line of the input is an order.
 const SCRIPT: &str = r#"
 set -e
 cd "$FOLDER"
@@ -29,11 +33,20 @@ if [ -n "$TLS" ]; then
   openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out data/server.crt
   chmod 600 data/server.key
 fi >>log 2>&1
-"$BIN/postgres" -D data -k "$FOLDER" -h localhost -p "$PORT" -c max_connections=300 -c ssl="${TLS:-off}" >>log 2>&1 &
-server=$!
-read -r end || true
-kill -QUIT "$server"
-wait "$server" || true
+# After a crash it otherwise sees to each of a thousand files by itself, for seconds.
+quick="-c recovery_init_sync_method=syncfs"
+"$BIN/postgres" -D data $quick -C recovery_init_sync_method >>log 2>&1 || quick=
+start() {
+  "$BIN/postgres" -D data -k "$FOLDER" -h localhost -p "$PORT" -c max_connections=300 -c ssl="${TLS:-off}" $quick >>log 2>&1 &
+  server=$!
+}
+stop() {
+  kill -QUIT "$server" || true
+  wait "$server" || true
+}
+start
+while read -r order; do "$order"; done
+stop
 cd /
 rm -rf "$FOLDER"
 "#;
@@ -101,18 +114,41 @@ impl Server {
         &self.url
     }
 
+    /// Stops it as `pg_ctl stop -m immediate` does: connections break, and what was not in its log is gone.
+    pub fn stop_immediately(&mut self) -> io::Result<()> {
+        self.order("stop")?;
+        while self.pid_file().is_some() {
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Starts it again after that, where it was, and waits until it takes connections.
+    pub fn start_again(&mut self) -> io::Result<()> {
+        self.order("start")?;
+        self.wait_until_ready()
+    }
+
+    fn order(&mut self, order: &str) -> io::Result<()> {
+        let mut input = self.child.stdin.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(input, "{order}")
+    }
+
+    /// What the server says of itself as long as it runs.
+    fn pid_file(&self) -> Option<String> {
+        fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()
+    }
+
     fn wait_until_ready(&mut self) -> io::Result<()> {
-        let log = self.folder.join("log");
         loop {
-            let ready = fs::read_to_string(&log).is_ok_and(|log| log.contains("ready to accept connections"));
-            if ready && TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+            if self.pid_file().is_some_and(|said| said.lines().any(|line| line.trim_end() == "ready")) {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                let log = fs::read_to_string(&log).unwrap_or_default();
+                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
                 return Err(io::Error::other(format!("PostgreSQL did not start: {status}\n{log}")));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(PAUSE);
         }
     }
 }
