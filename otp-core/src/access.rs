@@ -168,16 +168,24 @@ impl<'de> Deserialize<'de> for OriginPattern {
     }
 }
 
+/// A text is no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no IP address or network; write 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32")]
+pub struct InvalidNetwork(String);
+
 /// Reads a network in CIDR form, or a single address; IPv4-mapped IPv6 counts as IPv4.
-pub fn parse_network(text: &str) -> Option<IpNet> {
-    let net = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
-    match net {
-        IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
-            Some(v4) => IpNet::new(v4.into(), v6.prefix_len() - 96).ok(),
-            None => Some(net.trunc()),
-        },
-        _ => Some(net.trunc()),
-    }
+///
+/// # Errors
+/// [`InvalidNetwork`].
+pub fn parse_network(text: &str) -> Result<IpNet, InvalidNetwork> {
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let net = net.map_err(|_| InvalidNetwork(text.chars().take(64).collect()))?;
+    let mapped = match net {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => v6.addr().to_ipv4_mapped(),
+        _ => None,
+    };
+    let plain = mapped.and_then(|v4| IpNet::new(v4.into(), net.prefix_len() - 96).ok());
+    Ok(plain.unwrap_or(net).trunc())
 }
 
 /// What a client is counted as: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from.
@@ -240,8 +248,8 @@ mod tests {
     #[test]
     fn networks_and_clients_are_counted_in_canonical_form() {
         assert_eq!(parse_network("::ffff:10.0.0.0/104"), parse_network("10.0.0.0/8"));
-        assert_eq!(parse_network("10.1.2.3"), "10.1.2.3/32".parse().ok());
-        assert_eq!(parse_network("10.0.0.0/33"), None);
+        assert_eq!(parse_network("10.1.2.3"), Ok("10.1.2.3/32".parse().unwrap()));
+        assert!(parse_network("10.0.0.0/33").is_err());
         let one: IpAddr = "2001:db8::1".parse().unwrap();
         let two: IpAddr = "2001:db8::ffff:2".parse().unwrap();
         assert_eq!(counted_network(one), counted_network(two));

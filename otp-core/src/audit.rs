@@ -29,9 +29,12 @@ pub enum Action {
     /// A tenant was created.
     #[serde(rename = "customer.created")]
     TenantCreated,
-    /// A tenant's name, address, plan or settings were changed.
+    /// A tenant's name, address or plan were changed.
     #[serde(rename = "customer.changed")]
     TenantChanged,
+    /// A tenant's settings were changed.
+    #[serde(rename = "config.changed")]
+    ConfigurationChanged,
     /// A tenant's standing was changed.
     #[serde(rename = "customer.status_changed")]
     StatusChanged,

@@ -1,6 +1,9 @@
 //! What the engine answers when it does not do what was asked.
 
+use std::borrow::Cow;
+
 use crate::limit::Allowance;
+use crate::message::Channel;
 use crate::secret::CannotOpen;
 use crate::store::StoreError;
 use crate::tenant::TenantStatus;
@@ -12,7 +15,7 @@ pub struct InvalidField {
     /// Stable name of the mistake, such as `invalid_email`.
     pub code: &'static str,
     /// Which field, as the wire calls it.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// What is wrong and what would be right.
     pub message: String,
 }
@@ -62,6 +65,9 @@ pub enum Error {
     /// The plan does not include it.
     #[error("the plan does not allow {0}")]
     PlanLimit(&'static str),
+    /// The tenant has switched off the way the message was to travel.
+    #[error("the customer does not send by {}", .0.as_str())]
+    ChannelDisabled(Channel),
     /// The key opens nothing: unknown, revoked or expired, which are not told apart.
     #[error("the API key is not valid")]
     InvalidApiKey,
@@ -101,6 +107,9 @@ pub enum Error {
     /// The change contradicts the present state.
     #[error("{0}")]
     Conflict(&'static str),
+    /// The configuration is of another version than the caller expects, because somebody else changed it.
+    #[error("the configuration was changed meanwhile and is now of version {0}; read it again")]
+    VersionConflict(u64),
     /// The store did not do its part; nothing may be handed out.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,12 +123,16 @@ pub enum Error {
 
 impl Error {
     /// A field error.
-    pub fn invalid(code: &'static str, field: &'static str, message: impl ToString) -> Self {
+    pub fn invalid(code: &'static str, field: impl Into<Cow<'static, str>>, message: impl ToString) -> Self {
         Self::invalid_field(code, field, message).into()
     }
 
-    pub(crate) fn invalid_field(code: &'static str, field: &'static str, message: impl ToString) -> InvalidField {
-        InvalidField { code, field, message: message.to_string() }
+    pub(crate) fn invalid_field(
+        code: &'static str,
+        field: impl Into<Cow<'static, str>>,
+        message: impl ToString,
+    ) -> InvalidField {
+        InvalidField { code, field: field.into(), message: message.to_string() }
     }
 
     /// The stable, machine-readable name.
@@ -134,6 +147,7 @@ impl Error {
             Error::Cooldown(_) => "cooldown",
             Error::QuotaExceeded(_) => "quota_exceeded",
             Error::PlanLimit(_) => "plan_limit",
+            Error::ChannelDisabled(_) => "channel_disabled",
             Error::InvalidApiKey => "invalid_api_key",
             Error::TenantNotActive(TenantStatus::Suspended) => "customer_suspended",
             Error::TenantNotActive(TenantStatus::Cancelled) => "customer_cancelled",
@@ -149,6 +163,7 @@ impl Error {
             Error::NotFound(_) => "not_found",
             Error::IdempotencyConflict => "idempotency_conflict",
             Error::Conflict(_) => "conflict",
+            Error::VersionConflict(_) => "version_conflict",
             Error::Store(StoreError::Busy) => "busy",
             Error::Store(_) => "store_unavailable",
             Error::CannotOpen(_) | Error::Internal(_) => "internal_error",

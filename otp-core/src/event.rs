@@ -1,8 +1,9 @@
 //! Events: what happened, written in the same commit as what they tell of.
 
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
@@ -28,6 +29,16 @@ macro_rules! catalogue {
         #[serde(tag = "kind", content = "data", rename_all_fields = "camelCase")]
         pub enum EventData {
             $($(#[$about])* #[serde(rename = $name)] $kind { $($(#[$told])* $field: $type,)* },)*
+        }
+
+        impl EventKind {
+            /// All of them.
+            pub const ALL: &'static [EventKind] = &[$(EventKind::$kind,)*];
+
+            /// The name the wire uses.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(EventKind::$kind => $name,)* }
+            }
         }
 
         impl EventData {
@@ -138,6 +149,47 @@ catalogue! {
         new_status: TenantStatus,
         /// Why, in the words of whoever changed it.
         reason: Option<String>,
+    }
+}
+
+/// Which events somebody wants to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventFilter {
+    /// All: `*`.
+    All,
+    /// Those of one kind.
+    Kind(EventKind),
+}
+
+/// The text names no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no event; use `*` for all, or names such as {first}", first = EventKind::ALL[0].as_str())]
+pub struct UnknownEvent(String);
+
+impl FromStr for EventFilter {
+    type Err = UnknownEvent;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEvent> {
+        if text == "*" {
+            return Ok(EventFilter::All);
+        }
+        let known = EventKind::ALL.iter().find(|kind| kind.as_str() == text);
+        known.map(|kind| EventFilter::Kind(*kind)).ok_or_else(|| UnknownEvent(text.chars().take(64).collect()))
+    }
+}
+
+impl Serialize for EventFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            EventFilter::All => "*",
+            EventFilter::Kind(kind) => kind.as_str(),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for EventFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -142,6 +142,13 @@ macro_rules! new_by_time {
 
 new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId }
 
+impl AuditId {
+    /// The one behind it, for a second line of the same commit.
+    pub(crate) fn next(self) -> Self {
+        Self(u128::from_be_bytes(self.0).wrapping_add(1).to_be_bytes())
+    }
+}
+
 impl ChallengeId {
     /// A fresh, unguessable identifier.
     pub fn new(random: &dyn Random) -> Self {

@@ -46,6 +46,7 @@ pub mod audit;
 pub mod challenge;
 pub mod clock;
 mod command;
+pub mod configuration;
 pub mod error;
 pub mod event;
 pub mod id;

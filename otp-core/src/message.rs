@@ -49,6 +49,8 @@ pub struct Outgoing {
     pub to: String,
     /// The name shown as sender where the tenant set one; the address is the mailer's.
     pub from_name: Option<String>,
+    /// Where answers go, where the tenant set it.
+    pub reply_to: Option<String>,
     /// Subject line, without line breaks.
     pub subject: String,
     /// Plain text.

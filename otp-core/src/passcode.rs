@@ -14,6 +14,16 @@ use crate::tenant::Space;
 /// Letters and digits that are not mistaken for one another: no 0 O, 1 I L, 2 Z, 5 S, 8 B, U V.
 const UNAMBIGUOUS: &[u8] = b"34679ACDEFGHJKMNPQRTWXY";
 
+/// The characters of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Alphabet {
+    /// 0 to 9.
+    Digits,
+    /// Letters and digits that are not mistaken for one another.
+    Letters,
+}
+
 /// Alphabet and length of a code, written `digits:9` or `letters:8`.
 ///
 /// ```
@@ -23,41 +33,66 @@ const UNAMBIGUOUS: &[u8] = b"34679ACDEFGHJKMNPQRTWXY";
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasscodeFormat {
-    letters: bool,
+    alphabet: Alphabet,
     length: u8,
 }
 
 impl Default for PasscodeFormat {
     /// Nine digits: 29.9 bits, where NIST SP 800-63B asks for 20.
     fn default() -> Self {
-        Self { letters: false, length: 9 }
+        Self { alphabet: Alphabet::Digits, length: 9 }
     }
 }
 
 impl PasscodeFormat {
+    /// A format: 4 to 10 digits, or 6 to 12 letters.
+    ///
+    /// # Errors
+    /// [`InvalidFormat`].
+    pub fn new(alphabet: Alphabet, length: usize) -> Result<Self, InvalidFormat> {
+        let lengths = match alphabet {
+            Alphabet::Digits => 4..=10,
+            Alphabet::Letters => 6..=12,
+        };
+        let length = u8::try_from(length).ok().filter(|length| lengths.contains(length)).ok_or(InvalidFormat)?;
+        Ok(Self { alphabet, length })
+    }
+
+    /// Which characters a code has.
+    pub const fn alphabet(self) -> Alphabet {
+        self.alphabet
+    }
+
     /// How many characters a code has.
     pub const fn length(self) -> usize {
         self.length as usize
     }
 
-    const fn alphabet(self) -> &'static [u8] {
-        if self.letters { UNAMBIGUOUS } else { b"0123456789" }
+    const fn characters(self) -> &'static [u8] {
+        match self.alphabet {
+            Alphabet::Digits => b"0123456789",
+            Alphabet::Letters => UNAMBIGUOUS,
+        }
+    }
+
+    const fn is_digits(self) -> bool {
+        matches!(self.alphabet, Alphabet::Digits)
     }
 
     /// Whether the text could be a code of this format.
     pub fn admits(self, typed: &TypedCode) -> bool {
-        typed.0.len() == self.length() && typed.0.bytes().all(|byte| self.alphabet().contains(&byte))
+        typed.0.len() == self.length() && typed.0.bytes().all(|byte| self.characters().contains(&byte))
     }
 
     /// What a user is asked to type.
     pub fn description(self) -> String {
-        format!("{} {}", self.length, if self.letters { "letters and digits" } else { "digits" })
+        format!("{} {}", self.length, if self.is_digits() { "digits" } else { "letters and digits" })
     }
 }
 
 /// The text names no format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write it as digits:N with N of 4 to 10, or letters:N with N of 6 to 12")]
+#[error("use 4 to 10 digits (digits:9) or 6 to 12 letters (letters:8)")]
 pub struct InvalidFormat;
 
 impl FromStr for PasscodeFormat {
@@ -65,18 +100,18 @@ impl FromStr for PasscodeFormat {
 
     fn from_str(text: &str) -> Result<Self, InvalidFormat> {
         let (alphabet, length) = text.split_once(':').ok_or(InvalidFormat)?;
-        let length = length.parse().map_err(|_| InvalidFormat)?;
-        match (alphabet, length) {
-            ("digits", 4..=10) => Ok(Self { letters: false, length }),
-            ("letters", 6..=12) => Ok(Self { letters: true, length }),
-            _ => Err(InvalidFormat),
-        }
+        let alphabet = match alphabet {
+            "digits" => Alphabet::Digits,
+            "letters" => Alphabet::Letters,
+            _ => return Err(InvalidFormat),
+        };
+        Self::new(alphabet, length.parse().map_err(|_| InvalidFormat)?)
     }
 }
 
 impl fmt::Display for PasscodeFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", if self.letters { "letters" } else { "digits" }, self.length)
+        write!(f, "{}:{}", if self.is_digits() { "digits" } else { "letters" }, self.length)
     }
 }
 
@@ -147,7 +182,7 @@ impl Derivation<'_> {
     /// HMAC-SHA256 over the length-prefixed inputs gives 32 bytes; bytes that would favour a character are rejected,
     /// and in the rare case that too few remain, a counter gives the next block.
     pub fn code(&self, keys: &TenantKeys) -> Option<Secret> {
-        let alphabet = self.format.alphabet();
+        let alphabet = self.format.characters();
         let accepted_below = (256 / alphabet.len() * alphabet.len()) as u16;
         let mut code = String::with_capacity(self.format.length());
         for block in 0u8.. {

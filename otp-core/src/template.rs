@@ -3,8 +3,13 @@
 //! They are compiled once. A variable that a template names and [`MessageContext`] lacks is an error, and the tests
 //! render every template from samples, so none is found out in front of a user.
 
+mod custom;
+mod own;
 #[cfg(test)]
 mod tests;
+
+pub use custom::{MAX_OUTPUT, MAX_SOURCE, MAX_VALUE, Mistake};
+pub use own::OwnTemplates;
 
 use std::sync::LazyLock;
 
@@ -38,6 +43,14 @@ pub struct MessageContext {
     pub request_time: Timestamp,
     /// Where the user finds help; shown if it is `https`.
     pub support_url: Option<String>,
+    /// The address it goes to.
+    pub user_email: String,
+    /// A picture to show; it is not needed to read the message.
+    pub logo_url: Option<String>,
+    /// A colour of the tenant's, as `#` and hexadecimal digits.
+    pub brand_color: Option<String>,
+    /// What stands at the end.
+    pub footer_text: Option<String>,
     /// The host where the code is to be entered. A text message that names it is filled in by browsers there only.
     pub host: Option<String>,
 }
@@ -110,6 +123,9 @@ struct Variables<'a> {
     request_ip: Option<String>,
     request_time: String,
     support_url: Option<String>,
+    logo_url: Option<String>,
+    brand_color: Option<&'a str>,
+    footer_text: Option<String>,
     host: Option<String>,
 }
 
@@ -122,10 +138,17 @@ fn values(message: &MessageContext) -> Value {
         expires_in_minutes: message.expires_in_minutes,
         context: line(&message.context),
         request_ip: line(&message.request_ip),
-        request_time: message.request_time.civil().strftime("%-d %B %Y, %H:%M UTC").to_string(),
+        request_time: written_time(message.request_time),
         support_url: line(&message.support_url).filter(|url| url.starts_with("https://")),
+        logo_url: line(&message.logo_url),
+        brand_color: message.brand_color.as_deref(),
+        footer_text: line(&message.footer_text),
         host: line(&message.host),
     }))
+}
+
+fn written_time(at: Timestamp) -> String {
+    at.civil().strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 /// The text without what could begin a header or a line of its own, or turn the reading direction.

@@ -1,5 +1,7 @@
 //! Tenants: who they are, what state they are in, and how they set the service up for themselves.
 
+mod document;
+mod passcode;
 mod settings;
 
 use std::fmt;
@@ -8,10 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::TenantId;
-use crate::secret::Sealed;
+use crate::secret::{CannotOpen, Sealed, TenantKeys};
 use crate::store::{Key, Kind, SmallBytes, Stored};
 
-pub use settings::{Branding, LimitSettings, PasscodeSettings, Settings, TokenSettings};
+pub use document::Change;
+pub use passcode::PasscodeSettings;
+pub use settings::{
+    Branding, ChannelSettings, Channels, EmailSettings, LimitSettings, Settings, TokenSettings, WebhookSettings,
+};
 
 /// Live data or test data; a tenant's two modes share nothing but its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,12 +119,17 @@ pub struct Tenant {
     pub status_reason: Option<String>,
     /// Creation time.
     pub created_at: Timestamp,
-    /// Where events are to be sent.
-    pub webhook_url: Option<String>,
     /// Signs the events, sealed.
     pub webhook_secret: Sealed,
     /// What the tenant set up for itself.
     pub settings: Settings,
+    /// How often it did, counted from 1.
+    #[serde(default = "first_version")]
+    pub config_version: u64,
+}
+
+fn first_version() -> u64 {
+    1
 }
 
 impl Tenant {
@@ -128,6 +139,15 @@ impl Tenant {
     pub const WEBHOOK_SECRET: &'static [u8] = b"tenant.webhook_secret";
     /// The owner that lists all tenants.
     pub const ALL: SmallBytes = SmallBytes::EMPTY;
+}
+
+impl Tenant {
+    /// The last characters of a secret that signs events, for people who compare.
+    pub(crate) fn masked_secret(&self, sealed: &Sealed, keys: &TenantKeys) -> Result<String, CannotOpen> {
+        let secret = keys.open_text(Self::WEBHOOK_SECRET, sealed)?;
+        let shown: String = secret.chars().skip(secret.chars().count().saturating_sub(4)).collect();
+        Ok(format!("••••{shown}"))
+    }
 }
 
 impl Stored for Tenant {

@@ -274,7 +274,10 @@ fn whatever_belongs_together_is_one_commit() {
     assert_eq!(written(&commit), [ApiKey, Event, Audit]);
     let commit = only_commit(&world, || wait(service.rotate_signing_keys(&acme, token::Algorithm::EdDsa)).unwrap());
     let [retired, fresh] = [[Kind::SigningKey; 2]; 2];
-    assert_eq!(written(&commit), [&[Tenant][..], &retired, &fresh, &[Audit]].concat());
+    assert_eq!(
+        written(&commit),
+        [&[Tenant][..], &retired, &fresh, &[Audit, Kind::ConfigVersion, Kind::ConfigVersion]].concat()
+    );
 
     world.authenticate(&world.create_key(&acme, new_key(KeyType::Secret, Mode::Live)).api_key).unwrap();
     let commit = only_commit(&world, || wait(service.flush_key_uses()).unwrap());

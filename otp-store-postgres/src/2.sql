@@ -1,1 +1,12 @@
 -- Version 2: what tenants look after themselves with. It only adds, so that servers of version 1 go on meanwhile.
+
+CREATE TABLE "config_version" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX config_version_owner ON "config_version" (owner, id);
+
+-- Where events go is one of the settings now.
+UPDATE "tenant" SET body =
+    jsonb_set(body::jsonb, '{settings,webhookConfig}', jsonb_build_object('url', body::jsonb -> 'webhook_url'))::text
+WHERE body::jsonb ->> 'webhook_url' IS NOT NULL;

@@ -1,1 +1,11 @@
 -- Version 2: what tenants look after themselves with. It only adds, so that servers of version 1 go on meanwhile.
+
+CREATE TABLE config_version (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX config_version_owner ON config_version (owner, id);
+
+-- Where events go is one of the settings now.
+UPDATE tenant SET body = json_set(body, '$.settings.webhookConfig', json_object('url', body ->> '$.webhook_url'))
+WHERE body ->> '$.webhook_url' IS NOT NULL;

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{EventSource, Trail};
+use super::configure::note_version;
+use super::{EventSource, NewSigningKeys, Trail};
 use crate::access::OriginPattern;
 use crate::api_key::{ApiKey, KeyState, KeyUse};
 use crate::audit::Action;
@@ -17,7 +18,6 @@ use crate::id::{EventId, KeyId, TenantId};
 use crate::signing::StoredSigningKey;
 use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
 use crate::tenant::{Space, Tenant};
-use crate::token::Algorithm;
 
 /// Keys of one tenant that are looked at; creating more is refused.
 pub(crate) const KEYS: usize = 200;
@@ -166,10 +166,7 @@ impl Command for ChangeKey {
 /// Puts new signing keys in place; the old ones verify until their last token has died.
 pub(crate) struct RotateSigningKeys {
     pub tenant: TenantId,
-    pub algorithm: Algorithm,
-    pub keys: [StoredSigningKey; 2],
-    /// How long tokens of the old keys may still live.
-    pub overlap: Duration,
+    pub fresh: NewSigningKeys,
     pub trail: Trail,
 }
 
@@ -183,18 +180,14 @@ impl Command for RotateSigningKeys {
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
-        let Some(tenant) = seen.one::<Tenant>() else { return (Err(Error::NotFound("customer")), Changes::none()) };
+        let Some(before) = seen.one::<Tenant>() else { return (Err(Error::NotFound("customer")), Changes::none()) };
         let mut changes = Changes::of_configuration();
-        for old in seen.all::<StoredSigningKey>().filter(|old| old.retired_at.is_none()) {
-            let retired_at = Some(self.trail.at + self.overlap);
-            changes.put(StoredSigningKey { retired_at, ..old.clone() });
-        }
-        let mut tenant = tenant.clone();
-        tenant.settings.tokens.algorithm = self.algorithm;
-        let data = json!({"algorithm": self.algorithm, "keyIds": self.keys.each_ref().map(|key| key.id)});
-        changes.put(self.trail.line(tenant.id, Action::SigningKeyRotated, tenant.id, data));
+        self.fresh.replace(seen, &self.trail, &mut changes);
+        let mut tenant = before.clone();
+        tenant.settings.tokens.algorithm = self.fresh.algorithm;
+        note_version(before, &mut tenant, None, &self.trail, &mut changes);
+        changes.put(self.trail.line(tenant.id, Action::SigningKeyRotated, tenant.id, self.fresh.told()));
         changes.put(tenant);
-        self.keys.iter().for_each(|key| changes.create(key.clone()));
         (Ok(()), changes)
     }
 }

@@ -3,6 +3,7 @@
 //! A command is built by the service, which gathers everything that is not pure first: the time, fresh identifiers and
 //! nonces, digests, sealed values. `decide` may run more than once, so it takes nothing with it from one run to the next.
 
+mod configure;
 mod keys;
 mod quota;
 mod request_otp;
@@ -11,6 +12,7 @@ mod tenants;
 mod time;
 mod verify_otp;
 
+pub(crate) use configure::{Configure, NewSigningKeys, Wanted as WantedSettings};
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use request_otp::{RequestOtp, Requested};
 pub(crate) use session::{Presented, RefreshSession, Refreshed, SignOut};
@@ -36,6 +38,11 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
+    /// For a second line of the same commit.
+    pub fn next(&self) -> Self {
+        Self { id: self.id.next(), ..self.clone() }
+    }
+
     pub fn line(&self, tenant: TenantId, action: Action, target: impl ToString, data: serde_json::Value) -> Audit {
         Audit {
             id: self.id,

@@ -141,6 +141,12 @@ impl RequestOtp {
         if let Some(until) = self.cooldown_until(recipient).filter(|until| *until > self.now) {
             return Err(Error::Cooldown(self.limited(allowance, until)));
         }
+        if let Some(limit) = self.day_limit()
+            && seen.counter(&self.requests(Span::Day)) >= limit
+        {
+            let allowance = Allowance { limit, remaining: 0, reset_at: Span::Day.end(self.now) };
+            return Err(Error::RateLimited(self.limited(allowance, allowance.reset_at)));
+        }
         let network = self.network_requests().map(|count| (count, limits.per_ip));
         let tenant = self.tenant_limit().map(|limit| (self.requests(Span::Hour), limit));
         for (count, limit) in [network, tenant].into_iter().flatten() {
@@ -192,6 +198,11 @@ impl RequestOtp {
         self.context.tenant.settings.limits.per_tenant
     }
 
+    /// The tenant's own limit of a day, as against its plan's.
+    fn day_limit(&self) -> Option<u64> {
+        self.context.tenant.settings.limits.per_tenant_day.map(u64::from)
+    }
+
     fn requests(&self, span: Span) -> CounterKey {
         self.quotas().requests(span)
     }
@@ -207,8 +218,9 @@ impl RequestOtp {
         let mut adds = Vec::with_capacity(4);
         let hour = self.requests(Span::Hour);
         adds.push(Add { counter: hour, by: 1, at_most: self.tenant_limit().map(|limit| ceiling(hour, limit)) });
-        for span in [Span::Day, Span::Month] {
-            adds.push(Add { counter: self.requests(span), by: 1, at_most: self.quotas().limit(span) });
+        for (span, own) in [(Span::Day, self.day_limit()), (Span::Month, None)] {
+            let at_most = [self.quotas().limit(span), own].into_iter().flatten().min();
+            adds.push(Add { counter: self.requests(span), by: 1, at_most });
         }
         if let Some(count) = self.network_requests() {
             adds.push(Add { counter: count, by: 1, at_most: Some(ceiling(count, limits.per_ip)) });

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{EventSource, Trail};
-use crate::access::OriginPattern;
+use super::configure::first_version;
+use super::{Configure, EventSource, Trail};
 use crate::api_key::ApiKey;
 use crate::audit::Action;
 use crate::error::Error;
@@ -42,6 +42,7 @@ impl Command for CreateTenant {
         let mut changes = Changes::none();
         let data = json!({"plan": self.tenant.plan, "keyId": self.api_key.id});
         changes.put(self.trail.line(self.tenant.id, Action::TenantCreated, self.tenant.id, data));
+        changes.create(first_version(&self.tenant, &self.trail));
         changes.create(self.tenant.clone());
         self.signing_keys.iter().for_each(|key| changes.create(key.clone()));
         changes.create(self.api_key.clone());
@@ -56,9 +57,7 @@ pub(crate) struct TenantChange {
     pub email: Option<Sealed>,
     pub company_name: Option<Option<String>>,
     pub plan: Option<String>,
-    pub webhook_url: Option<Option<String>>,
-    pub allowed_origins: Option<Vec<OriginPattern>>,
-    pub settings: Option<crate::tenant::Settings>,
+    pub settings: Option<Configure>,
     pub status: Option<StatusChange>,
 }
 
@@ -80,16 +79,25 @@ impl Command for ChangeTenant {
     type Outcome = Result<(Tenant, Tenant), Error>;
 
     fn reads(&self) -> Reads {
-        let key = Key::new::<Tenant>(self.tenant, self.tenant.as_bytes());
-        Reads { scope: Scope::Tenant(self.tenant), wanted: vec![Read::Record(key)] }
+        let mut wanted = vec![Read::Record(Key::new::<Tenant>(self.tenant, self.tenant.as_bytes()))];
+        wanted.extend(self.change.settings.iter().flat_map(|settings| settings.reads(self.tenant)));
+        Reads { scope: Scope::Tenant(self.tenant), wanted }
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let Some(before) = seen.one::<Tenant>() else { return (Err(Error::NotFound("customer")), Changes::none()) };
-        if self.changes_algorithm(before) {
-            let how = "it changes with the signing keys: rotate these";
-            return (Err(Error::invalid("invalid_field", "tokens.algorithm", how)), Changes::none());
+        match self.change(before, seen) {
+            Ok((after, mut changes)) => {
+                changes.put(after.clone());
+                (Ok((before.clone(), after)), changes)
+            }
+            Err(refused) => (Err(refused), Changes::none()),
         }
+    }
+}
+
+impl ChangeTenant {
+    fn change(&self, before: &Tenant, seen: &Snapshot) -> Result<(Tenant, Changes), Error> {
         let mut after = before.clone();
         let mut changes = Changes::of_configuration();
         let changed = self.apply(&mut after);
@@ -97,21 +105,13 @@ impl Command for ChangeTenant {
             let line = self.trail.line(self.tenant, Action::TenantChanged, self.tenant, json!({"changed": changed}));
             changes.put(line);
         }
-        if let Some(wanted) = &self.change.status
-            && let Err(refused) = self.move_to(wanted, &mut after, &mut changes)
-        {
-            return (Err(refused), Changes::none());
+        if let Some(settings) = &self.change.settings {
+            settings.apply(&mut after, seen, &self.trail.next(), &mut changes)?;
         }
-        changes.put(after.clone());
-        (Ok((before.clone(), after)), changes)
-    }
-}
-
-impl ChangeTenant {
-    /// Whether the settings ask for tokens that no key is there to sign.
-    fn changes_algorithm(&self, tenant: &Tenant) -> bool {
-        let wanted = self.change.settings.as_ref().map(|settings| settings.tokens.algorithm);
-        wanted.is_some_and(|algorithm| algorithm != tenant.settings.tokens.algorithm)
+        if let Some(wanted) = &self.change.status {
+            self.move_to(wanted, &mut after, &mut changes)?;
+        }
+        Ok((after, changes))
     }
 
     /// Applies what is named and tells which fields that were.
@@ -123,16 +123,10 @@ impl ChangeTenant {
         note("email", change.email.is_some());
         note("companyName", change.company_name.is_some());
         note("plan", change.plan.is_some());
-        note("webhookUrl", change.webhook_url.is_some());
-        note("allowedOrigins", change.allowed_origins.is_some());
-        note("settings", change.settings.is_some());
         set(&mut tenant.name, change.name);
         set(&mut tenant.email, change.email);
         set(&mut tenant.company_name, change.company_name);
         set(&mut tenant.plan, change.plan);
-        set(&mut tenant.webhook_url, change.webhook_url);
-        set(&mut tenant.settings, change.settings);
-        set(&mut tenant.settings.allowed_origins, change.allowed_origins);
         changed
     }
 

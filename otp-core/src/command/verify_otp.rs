@@ -176,7 +176,8 @@ impl VerifyOtp {
         let known = seen.one::<User>();
         let mut changes = Changes { adds: self.usage(Counter::SuccessfulLogins), ..Changes::none() };
         if known.is_none() {
-            let at_most = self.context.plan.users.filter(|_| self.space.is_billed());
+            let own = self.context.tenant.settings.limits.max_users.map(u64::from);
+            let at_most = [self.context.plan.users, own].into_iter().flatten().min().filter(|_| self.space.is_billed());
             if at_most.is_some_and(|limit| seen.counter(&self.users()) >= limit) {
                 return (Err(Error::PlanLimit("more users")), Changes::none());
             }

@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::secret::{Digest32, TenantKeys};
 use crate::signing::StoredSigningKey;
 use crate::store::{FromRecord, Key, Read};
+use crate::template::OwnTemplates;
 use crate::tenant::{Mode, Space, Tenant};
 use crate::token::SigningKey;
 use crate::usage::CounterKey;
@@ -30,6 +31,8 @@ pub(crate) struct TenantContext {
     pub tenant: Tenant,
     pub plan: Plan,
     pub keys: TenantKeys,
+    /// What its own settings say of mails, ready to be rendered.
+    pub templates: OwnTemplates,
     issuers: [Issuer; 2],
     /// When the first of those that only verify ends, and this has to be read anew.
     good_until: Timestamp,
@@ -168,7 +171,9 @@ impl Service {
         let Some(tenant) = seen.records.into_iter().find_map(Tenant::take) else { return Ok(None) };
         let plans = &self.inner.plans;
         let plan = plans.named(&tenant.plan).unwrap_or(plans.first()).clone();
-        Ok(Some(TenantContext { tenant, plan, keys, issuers: [live?, test?], good_until }))
+        // What is stored was checked; if an older version did so differently, codes are sent all the same.
+        let templates = OwnTemplates::of(&tenant.settings.email).unwrap_or_default();
+        Ok(Some(TenantContext { tenant, plan, keys, templates, issuers: [live?, test?], good_until }))
     }
 
     fn issuer(&self, space: Space, stored: &[&StoredSigningKey], keys: &TenantKeys) -> Result<Issuer, Error> {

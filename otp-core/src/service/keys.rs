@@ -9,7 +9,7 @@ use super::{Caller, Service, lock};
 use crate::access::{OriginPattern, parse_network};
 use crate::api_key::{ApiKey, KeyScope, KeyState, KeyType, KeyUse, new_key};
 use crate::clock::Timestamp;
-use crate::command::{ChangeKey, CreateKey, KeyChange, NoteKeyUse, RotateSigningKeys};
+use crate::command::{ChangeKey, CreateKey, KeyChange, NewSigningKeys, NoteKeyUse, RotateSigningKeys};
 use crate::error::Error;
 use crate::id::{EventId, KeyId, TenantId};
 use crate::idempotency::{Answer, Idempotency, Once};
@@ -221,11 +221,20 @@ impl Service {
     /// [`Error::NotFound`], [`Error::SecretKeyRequired`], [`Error::Store`].
     pub async fn rotate_signing_keys(&self, caller: &Caller, algorithm: Algorithm) -> Result<(), Error> {
         caller.may_manage()?;
+        let fresh = self.new_signing_keys(caller, algorithm).await?;
+        self.change(RotateSigningKeys { tenant: caller.space.tenant, fresh, trail: self.trail(caller) }).await?
+    }
+
+    /// Keys to put in the place of those that sign now.
+    pub(super) async fn new_signing_keys(
+        &self,
+        caller: &Caller,
+        algorithm: Algorithm,
+    ) -> Result<NewSigningKeys, Error> {
         let access_ttl = self.current(caller).await?.tenant.settings.tokens.access_ttl;
         let overlap = Duration::from_secs(access_ttl.into()).max(PROOF_TTL);
-        let tenant = caller.space.tenant;
-        let keys = self.signing_keys(tenant, &caller.context.keys, algorithm);
-        self.change(RotateSigningKeys { tenant, algorithm, keys, overlap, trail: self.trail(caller) }).await?
+        let keys = self.signing_keys(caller.space.tenant, &caller.context.keys, algorithm);
+        Ok(NewSigningKeys { algorithm, keys, overlap })
     }
 
     /// Fresh ones, one for each mode.
@@ -298,9 +307,6 @@ fn check_origins(origins: &[String], mode: Mode) -> Result<Vec<OriginPattern>, E
 }
 
 fn check_networks(networks: &[String]) -> Result<Vec<ipnet::IpNet>, Error> {
-    let refuse = |text: &str| {
-        let why = format!("`{text}` is no IP address or network; write 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32");
-        Error::invalid("invalid_ip", "allowedIps", why)
-    };
-    networks.iter().map(|text| parse_network(text).ok_or_else(|| refuse(text))).collect()
+    let refuse = |error| Error::invalid("invalid_ip", "allowedIps", error);
+    networks.iter().map(|text| parse_network(text).map_err(refuse)).collect()
 }

@@ -5,6 +5,7 @@
 
 mod builder;
 mod caller;
+mod configuration;
 mod context;
 mod keys;
 mod otp;
@@ -30,6 +31,7 @@ use crate::store::{Command, Store, run};
 
 pub use builder::Builder;
 pub use caller::{Approach, Caller, Client};
+pub use configuration::{ConfigView, VersionView};
 pub(crate) use context::TenantContext;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
 pub use otp::{Deliver, OtpChallenge, OtpRequest, OtpVerification, Proof};

@@ -197,6 +197,9 @@ impl Service {
         let keys = &caller.context.keys;
         let (now, random) = (self.now(), self.random());
         check_channel(request.channel, &request.address)?;
+        if !context.tenant.settings.channels.of(request.channel).enabled {
+            return Err(Error::ChannelDisabled(request.channel));
+        }
         check_purpose(&request.purpose)?;
         let approves = check_context(request.context.as_deref())?;
         let (subject, bucket) = identify(caller, &request.address);

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use url::Url;
+use serde_json::{Map, Value, json};
 
 use super::keys::fresh_key;
 use super::{Caller, Client, Page, Service, parse_cursor};
@@ -108,7 +108,7 @@ pub struct EditTenant {
     pub webhook_url: Option<Option<String>>,
     /// Web origins that may call.
     pub allowed_origins: Option<Vec<String>>,
-    /// The whole of its own settings.
+    /// The whole of its own settings; it goes before the two above.
     pub settings: Option<Settings>,
 }
 
@@ -145,6 +145,8 @@ impl Service {
         let id = TenantId::new(now, random);
         let keys = self.tenant_keys(id);
         let plan = self.check_plan(new.plan.as_deref().unwrap_or(&self.inner.plans.first().name))?;
+        let settings = Settings::default().patched(&section(Some(new.webhook_url), Some(new.allowed_origins)))?;
+        settings.check().map_err(Error::from).map_err(beside_name)?;
         let webhook_secret = format!("whsec_{}", STANDARD.encode(random.bytes::<32>()));
         let text = new_key(KeyType::Secret, Mode::Live, random);
         let tenant = Tenant {
@@ -157,9 +159,9 @@ impl Service {
             status_changed_at: now,
             status_reason: None,
             created_at: now,
-            webhook_url: new.webhook_url.map(|url| check_webhook(&url)).transpose()?,
             webhook_secret: keys.seal(random, Tenant::WEBHOOK_SECRET, webhook_secret.as_bytes()),
-            settings: Settings { allowed_origins: check_origins(&new.allowed_origins)?, ..Settings::default() },
+            settings,
+            config_version: 1,
         };
         let trail = Trail {
             id: AuditId::new(now, random),
@@ -222,7 +224,7 @@ impl Service {
             status: tenant.status,
             status_changed_at: tenant.status_changed_at,
             features: plan.features.clone(),
-            webhook_url: tenant.webhook_url.clone(),
+            webhook_url: tenant.settings.webhook.url.clone(),
             allowed_origins: tenant.settings.allowed_origins.clone(),
             created_at: tenant.created_at,
         })
@@ -238,9 +240,13 @@ impl Service {
         } else {
             caller.may_manage()?
         }
-        edit.settings.as_ref().map_or(Ok(()), Settings::check)?;
         let sealed = |email: String| -> Result<Sealed, Error> {
             Ok(caller.context.keys.seal(self.random(), Tenant::EMAIL, check_email(&email)?.as_bytes()))
+        };
+        let settings = match (edit.settings, section(edit.webhook_url, edit.allowed_origins)) {
+            (Some(settings), _) => Some(self.whole(caller, settings, None).await?),
+            (None, patch) if patch.is_empty() => None,
+            (None, patch) => Some(self.patch(caller, patch, None).await?),
         };
         let change = TenantChange {
             name: edit.name.map(|name| check_name("name", &name)).transpose()?,
@@ -250,12 +256,10 @@ impl Service {
                 .map(|name| optional(name, |name| check_name("companyName", name)))
                 .transpose()?,
             plan: edit.plan.map(|plan| self.check_plan(&plan)).transpose()?,
-            webhook_url: edit.webhook_url.map(|url| optional(url, check_webhook)).transpose()?,
-            allowed_origins: edit.allowed_origins.map(|origins| check_origins(&origins)).transpose()?,
-            settings: edit.settings,
+            settings,
             status: None,
         };
-        let (_, after) = self.change(self.change_command(caller, change)).await??;
+        let (_, after) = self.change(self.change_command(caller, change)).await?.map_err(beside_name)?;
         self.tenant_view(&after)
     }
 
@@ -283,7 +287,7 @@ impl Service {
         Ok((before.status, self.tenant_view(&after)?))
     }
 
-    fn change_command(&self, caller: &Caller, change: TenantChange) -> ChangeTenant {
+    pub(super) fn change_command(&self, caller: &Caller, change: TenantChange) -> ChangeTenant {
         let event = EventId::new(self.now(), self.random());
         ChangeTenant { tenant: caller.space.tenant, change, event, trail: self.trail(caller) }
     }
@@ -315,20 +319,24 @@ fn check_email(text: &str) -> Result<String, Error> {
     Ok(address.display().to_owned())
 }
 
-fn check_webhook(text: &str) -> Result<String, Error> {
-    let wrong = |why: &str| Error::invalid("invalid_webhook_url", "webhookUrl", why);
-    let url = Url::parse(text).map_err(|_| wrong("use an absolute URL such as https://acme.com/hooks"))?;
-    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() || text.len() > 2048 {
-        return Err(wrong("use an http or https URL of up to 2048 characters"));
+/// The patch of settings that stand beside a tenant's name on the wire.
+fn section(webhook_url: Option<Option<String>>, allowed_origins: Option<Vec<String>>) -> Map<String, Value> {
+    let mut patch = Map::new();
+    if let Some(url) = webhook_url {
+        patch.insert("webhookConfig".to_owned(), json!({"url": url}));
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("leave out user name and password"));
+    if let Some(origins) = allowed_origins {
+        patch.insert("allowedOrigins".to_owned(), json!(origins));
     }
-    Ok(url.to_string())
+    patch
 }
 
-fn check_origins(origins: &[String]) -> Result<Vec<OriginPattern>, Error> {
-    let check = |text: &String| text.parse::<OriginPattern>().and_then(OriginPattern::for_tenant);
-    let refuse = |error| Error::invalid("invalid_origin", "allowedOrigins", error);
-    origins.iter().map(|text| check(text).map_err(refuse)).collect()
+/// The error with the name that the setting has there.
+fn beside_name(error: Error) -> Error {
+    match error {
+        Error::Invalid(invalid) if invalid.field == "webhookConfig.url" => {
+            Error::invalid(invalid.code, "webhookUrl", invalid.message)
+        }
+        error => error,
+    }
 }

@@ -15,6 +15,7 @@ use crate::id::EventId;
 use crate::message::{Channel, Message, MessageState, Outgoing, Receipt, SendError};
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled};
 use crate::template::{self, MessageContext, Rendered};
+use crate::tenant::Settings;
 use crate::usage::{Counter, CounterKey, Span};
 
 /// A sweep of many rounds notes the time once.
@@ -144,15 +145,15 @@ impl Service {
     }
 
     async fn render(&self, message: &Message) -> Result<Outgoing, Error> {
-        let context = self.tenant_context(message.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
-        let keys = &context.keys;
+        let tenant = self.tenant_context(message.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
+        let keys = &tenant.keys;
         let open = |what: &[u8], sealed| keys.open_text(&place(what, &message.subject), sealed);
         let to = open(b"address", &message.address)?;
         let approving = message.context_text.as_ref().map(|sealed| open(b"context", sealed)).transpose()?;
         let client = SealedClient::open(keys, &message.subject, message.client.as_ref())?;
         let code = message.derivation().code(keys).ok_or(crate::secret::CannotOpen)?;
-        let branding = &context.tenant.settings.branding;
-        let app_name = branding.app_name.clone().unwrap_or_else(|| context.tenant.name.clone());
+        let Settings { branding, email, .. } = &tenant.tenant.settings;
+        let app_name = branding.app_name.clone().unwrap_or_else(|| tenant.tenant.name.clone());
         let context = MessageContext {
             app_name: app_name.clone(),
             otp: code.clone(),
@@ -161,12 +162,17 @@ impl Service {
             request_ip: client.ip.map(|ip| ip.to_string()),
             request_time: message.created_at,
             support_url: branding.support_url.clone(),
+            user_email: to.clone(),
+            logo_url: branding.logo_url.clone(),
+            brand_color: branding.brand_color.clone(),
+            footer_text: branding.footer_text.clone(),
             host: None,
         };
         let failed = |error: template::TemplateError| Error::Internal(error.to_string());
         let (subject, text, html) = match message.channel {
             Channel::Email => {
-                let Rendered { subject, html, text } = template::render(&context).map_err(failed)?;
+                let built_in = template::render(&context).map_err(failed)?;
+                let Rendered { subject, html, text } = tenant.templates.render(&context, built_in);
                 (subject, text, Some(html))
             }
             Channel::Sms | Channel::Whatsapp => (String::new(), template::render_sms(&context).map_err(failed)?, None),
@@ -176,7 +182,8 @@ impl Service {
             tenant: message.space.tenant,
             channel: message.channel,
             to,
-            from_name: Some(app_name),
+            from_name: Some(email.from_name.clone().unwrap_or(app_name)),
+            reply_to: email.reply_to.clone(),
             subject,
             text,
             html,

@@ -8,6 +8,7 @@ use crate::api_key::{ApiKey, KeyUse};
 use crate::audit::Audit;
 use crate::challenge::Challenge;
 use crate::clock::Timestamp;
+use crate::configuration::ConfigVersion;
 use crate::event::Event;
 use crate::id::TenantId;
 use crate::idempotency::StoredReply;
@@ -282,4 +283,6 @@ records! {
     Audit(Audit) = "audit";
     /// An answer kept for its idempotency key.
     Reply(StoredReply) = "reply";
+    /// A version of a tenant's configuration.
+    ConfigVersion(ConfigVersion) = "config_version";
 }

@@ -22,7 +22,7 @@ impl Kind {
             Shape { owner, alias, queue, expires }
         }
         match self {
-            Kind::Tenant | Kind::KeyUse => of(true, false, false, false),
+            Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion => of(true, false, false, false),
             Kind::ApiKey | Kind::User => of(true, true, false, false),
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit => {
                 of(true, false, false, true)

@@ -13,6 +13,10 @@ fn plain() -> MessageContext {
         request_ip: None,
         request_time: Timestamp::from_millis(1_769_847_330_123),
         support_url: None,
+        user_email: "ann@example.org".to_owned(),
+        logo_url: None,
+        brand_color: None,
+        footer_text: None,
         host: None,
     }
 }
@@ -23,6 +27,9 @@ fn full() -> MessageContext {
         request_ip: Some("203.0.113.7".to_owned()),
         support_url: Some("https://acme.example/help".to_owned()),
         host: Some("acme.example".to_owned()),
+        logo_url: Some("https://acme.example/logo.png".to_owned()),
+        brand_color: Some("#0a7f5a".to_owned()),
+        footer_text: Some("Acme Ltd, 1 Main Street, Springfield".to_owned()),
         ..plain()
     }
 }
@@ -38,6 +45,8 @@ fn hostile() -> MessageContext {
         request_ip: Some(evil("ip")),
         support_url: Some(format!("https://{}", evil("url"))),
         host: Some(evil("host")),
+        logo_url: Some(format!("https://{}", evil("logo"))),
+        footer_text: Some(evil("footer")),
         ..plain()
     }
 }
@@ -79,7 +88,9 @@ Never share this code: nobody from Acme will ask you for it.
 If you did not ask for it, ignore this message. Without the code nothing happens.
 
 Requested on 31 January 2026, 08:15 UTC from 203.0.113.7
-Help: https://acme.example/help"
+Help: https://acme.example/help
+
+Acme Ltd, 1 Main Street, Springfield"
     );
     let lines = [
         "Acme",
@@ -99,6 +110,7 @@ Help: https://acme.example/help"
         "Requested on 31 January 2026, 08:15 UTC",
         "from 203.0.113.7",
         "Get help from Acme",
+        "Acme Ltd, 1 Main Street, Springfield",
     ];
     assert_eq!(visible(&mail.html), lines);
     assert!(mail.html.contains("href=\"https:&#x2f;&#x2f;acme.example&#x2f;help\""));

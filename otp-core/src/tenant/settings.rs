@@ -1,68 +1,76 @@
-//! What a tenant sets up for itself, and within which bounds.
+//! What a tenant sets up for itself, and within which bounds. Rows and wire have the same names; those of schema version 1 are
+//! read as well.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
-use crate::access::OriginPattern;
+use super::passcode::PasscodeSettings;
+use crate::access::{OriginPattern, parse_network};
 use crate::error::{Error, InvalidField};
-use crate::passcode::PasscodeFormat;
+use crate::event::EventFilter;
+use crate::message::Channel;
+use crate::plan::{Feature, Plan};
+use crate::subject::EmailAddress;
+use crate::template::OwnTemplates;
 use crate::token::{Algorithm, Claims};
 
 const DAY: u32 = 86_400;
 const MAX_CLAIMS_BYTES: usize = 4096;
+/// Of a list.
+const MOST_ENTRIES: usize = 100;
+const LONGEST_URL: usize = 2048;
+const ONE_LINE: &str = "use 1 to 200 characters on one line";
 
 /// A tenant's own settings; every field has a default, so old rows read as if written today.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Settings {
-    /// Form and life of codes.
-    pub passcode: PasscodeSettings,
-    /// Tokens and sessions.
-    pub tokens: TokenSettings,
+    /// Who mails are from.
+    #[serde(rename = "emailConfig")]
+    pub email: EmailSettings,
     /// Rate limits.
+    #[serde(rename = "rateLimits", alias = "limits")]
     pub limits: LimitSettings,
+    /// Where events are sent.
+    #[serde(rename = "webhookConfig")]
+    pub webhook: WebhookSettings,
     /// Web origins that may call with keys that name none of their own; empty allows any.
+    #[serde(alias = "allowed_origins")]
     pub allowed_origins: Vec<OriginPattern>,
     /// Networks that may call with keys that name none of their own; empty allows any.
+    #[serde(alias = "allowed_ips", deserialize_with = "networks")]
     pub allowed_ips: Vec<IpNet>,
+    /// Tokens and sessions.
+    pub tokens: TokenSettings,
+    /// Form and life of codes.
+    pub passcode: PasscodeSettings,
+    /// The ways messages travel.
+    pub channels: Channels,
     /// How messages look.
     pub branding: Branding,
 }
 
-/// Form and life of codes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PasscodeSettings {
-    /// Alphabet and length.
-    pub format: PasscodeFormat,
-    /// Seconds until a code expires.
-    pub ttl: u32,
-    /// Wrong guesses after which a code is dead.
-    pub attempts: u8,
-}
-
-impl Default for PasscodeSettings {
-    fn default() -> Self {
-        Self { format: PasscodeFormat::default(), ttl: 600, attempts: 5 }
-    }
-}
-
 /// Tokens and sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct TokenSettings {
     /// What new tokens are signed with.
     pub algorithm: Algorithm,
     /// Seconds an access token lives.
+    #[serde(alias = "access_ttl")]
     pub access_ttl: u32,
     /// Seconds a session lives without being refreshed.
+    #[serde(alias = "idle_ttl")]
     pub idle_ttl: u32,
     /// Seconds a session lives at most.
+    #[serde(alias = "session_ttl")]
     pub session_ttl: u32,
     /// Claims added to every access token; registered names are never overridden.
+    #[serde(alias = "custom_claims")]
     pub custom_claims: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -80,46 +88,139 @@ impl Default for TokenSettings {
 
 /// Rate limits: abuse, as against quotas, which are the plan's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct LimitSettings {
+    /// Codes the whole tenant asks for in any hour; `None` leaves it to the plan.
+    #[serde(rename = "otpRequestsPerHour", alias = "per_tenant")]
+    pub per_tenant: Option<u32>,
+    /// Codes the whole tenant asks for in a calendar day (UTC); `None` leaves it to the plan.
+    #[serde(rename = "otpRequestsPerDay")]
+    pub per_tenant_day: Option<u32>,
+    /// Users of live mode; `None` leaves it to the plan.
+    pub max_users: Option<u32>,
     /// Codes one recipient is sent in any hour.
+    #[serde(alias = "per_recipient")]
     pub per_recipient: u32,
     /// Seconds between two mails to one recipient.
+    #[serde(alias = "email_cooldown")]
     pub email_cooldown: u32,
     /// Seconds between two text messages to one recipient.
+    #[serde(alias = "phone_cooldown")]
     pub phone_cooldown: u32,
     /// Codes one client address asks for in any hour.
+    #[serde(alias = "per_ip")]
     pub per_ip: u32,
-    /// Codes the whole tenant asks for in any hour; `None` leaves it to the plan.
-    pub per_tenant: Option<u32>,
     /// Wrong guesses at one recipient's codes in any hour, over all of them.
+    #[serde(alias = "guesses_per_recipient")]
     pub guesses_per_recipient: u32,
     /// Wrong guesses of one client address in any hour.
+    #[serde(alias = "guesses_per_ip")]
     pub guesses_per_ip: u32,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
         Self {
+            per_tenant: None,
+            per_tenant_day: None,
+            max_users: None,
             per_recipient: 3,
             email_cooldown: 0,
             phone_cooldown: 30,
             per_ip: 100,
-            per_tenant: None,
             guesses_per_recipient: 15,
             guesses_per_ip: 100,
         }
     }
 }
 
-/// How messages look.
+/// Where events are sent. What signs them is a secret of the tenant's own record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WebhookSettings {
+    /// Where to; nowhere, if not set.
+    pub url: Option<String>,
+    /// Which.
+    pub events: Vec<EventFilter>,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self { url: None, events: vec![EventFilter::All] }
+    }
+}
+
+/// Who mails are from, and what they say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct EmailSettings {
+    /// The sender's name; the name of the branding, if not set.
+    pub from_name: Option<String>,
+    /// Where answers go.
+    pub reply_to: Option<String>,
+    /// The subject; the built-in one, if not set. All three are in the grammar of [`crate::template`].
+    pub subject_template: Option<String>,
+    /// The HTML part.
+    pub html_template: Option<String>,
+    /// The plain-text part.
+    pub text_template: Option<String>,
+    /// Values for the templates, by name.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// The ways messages travel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+pub struct Channels {
+    /// E-mail.
+    pub email: ChannelSettings,
+    /// Text messages.
+    pub sms: ChannelSettings,
+    /// WhatsApp.
+    pub whatsapp: ChannelSettings,
+}
+
+impl Channels {
+    /// Those of one way.
+    pub fn of(&self, channel: Channel) -> &ChannelSettings {
+        match channel {
+            Channel::Email => &self.email,
+            Channel::Sms => &self.sms,
+            Channel::Whatsapp => &self.whatsapp,
+        }
+    }
+}
+
+/// One way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChannelSettings {
+    /// Whether codes may be asked for by it.
+    pub enabled: bool,
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// How messages look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Branding {
     /// The name in subject and text; the tenant's name if there is none.
+    #[serde(alias = "app_name")]
     pub app_name: Option<String>,
     /// Where the recipient finds help.
+    #[serde(alias = "support_url")]
     pub support_url: Option<String>,
+    /// A picture above the message.
+    pub logo_url: Option<String>,
+    /// A colour of its own, as `#` and hexadecimal digits.
+    pub brand_color: Option<String>,
+    /// What stands at the end of every message.
+    pub footer_text: Option<String>,
 }
 
 impl Settings {
@@ -128,24 +229,70 @@ impl Settings {
     /// # Errors
     /// [`InvalidField`] naming the first that is not, and its bounds.
     pub fn check(&self) -> Result<(), InvalidField> {
-        self.passcode.check()?;
-        self.tokens.check()?;
+        self.email.check()?;
         self.limits.check()?;
+        self.webhook.check()?;
         let refuse = |error| Error::invalid_field("invalid_origin", "allowedOrigins", error);
         self.allowed_origins.iter().try_for_each(|origin| origin.clone().for_tenant().map(drop).map_err(refuse))?;
+        at_most("allowedOrigins", self.allowed_origins.len(), MOST_ENTRIES)?;
+        at_most("allowedIps", self.allowed_ips.len(), MOST_ENTRIES)?;
+        self.tokens.check()?;
+        self.passcode.check()?;
         self.branding.check()
+    }
+
+    /// Whether a plan allows what these settings ask for beyond those `before`.
+    ///
+    /// # Errors
+    /// [`Error::PlanLimit`] naming the first that it does not.
+    pub fn check_plan(&self, before: &Self, plan: &Plan) -> Result<(), Error> {
+        let above = |limit: Option<u32>, old: Option<u32>, plan: Option<u64>| {
+            limit != old && limit.zip(plan).is_some_and(|(limit, plan)| u64::from(limit) > plan)
+        };
+        let (limits, old) = (&self.limits, &before.limits);
+        let refusals = [
+            (
+                above(limits.per_tenant, old.per_tenant, plan.otp_per_day),
+                "rateLimits.otpRequestsPerHour above its quota",
+            ),
+            (
+                above(limits.per_tenant_day, old.per_tenant_day, plan.otp_per_day),
+                "rateLimits.otpRequestsPerDay above its quota",
+            ),
+            (above(limits.max_users, old.max_users, plan.users), "rateLimits.maxUsers above its number of users"),
+            (
+                self.webhook.url.is_some()
+                    && self.webhook != before.webhook
+                    && !plan.features.contains(&Feature::Webhooks),
+                "webhooks",
+            ),
+            (
+                self.email.templates().iter().any(|template| template.is_some())
+                    && self.email != before.email
+                    && !plan.features.contains(&Feature::CustomTemplates),
+                "templates of its own",
+            ),
+        ];
+        match refusals.into_iter().find(|(refused, _)| *refused) {
+            Some((_, what)) => Err(Error::PlanLimit(what)),
+            None => Ok(()),
+        }
     }
 }
 
-impl PasscodeSettings {
-    /// Most wrong guesses: few enough that guessing is hopeless at the code's length.
-    fn most_attempts(&self) -> u8 {
-        if self.format.length() < 6 { 3 } else { 10 }
+impl EmailSettings {
+    fn check(&self) -> Result<(), InvalidField> {
+        if !self.from_name.as_deref().is_none_or(is_line) {
+            return Err(invalid("emailConfig.fromName", ONE_LINE));
+        }
+        let is_address = |text: &str| text.parse::<EmailAddress>();
+        let refuse = |error| Error::invalid_field("invalid_email", "emailConfig.replyTo", error);
+        self.reply_to.as_deref().map_or(Ok(()), |text| is_address(text).map(drop).map_err(refuse))?;
+        OwnTemplates::of(self).map(drop)
     }
 
-    fn check(&self) -> Result<(), InvalidField> {
-        within("passcode.ttl", self.ttl, 30..=3600)?;
-        within("passcode.attempts", self.attempts.into(), 1..=self.most_attempts().into())
+    fn templates(&self) -> [&Option<String>; 3] {
+        [&self.subject_template, &self.html_template, &self.text_template]
     }
 }
 
@@ -168,27 +315,42 @@ impl TokenSettings {
 
 impl LimitSettings {
     fn check(&self) -> Result<(), InvalidField> {
-        within("limits.perRecipient", self.per_recipient, 1..=u32::MAX)?;
-        within("limits.emailCooldown", self.email_cooldown, 0..=3600)?;
-        within("limits.phoneCooldown", self.phone_cooldown, 0..=3600)?;
-        within("limits.perIp", self.per_ip, 1..=u32::MAX)?;
-        within("limits.perTenant", self.per_tenant.unwrap_or(1), 1..=u32::MAX)?;
-        within("limits.guessesPerRecipient", self.guesses_per_recipient, 1..=u32::MAX)?;
-        within("limits.guessesPerIp", self.guesses_per_ip, 1..=u32::MAX)
+        within("rateLimits.otpRequestsPerHour", self.per_tenant.unwrap_or(1), 1..=u32::MAX)?;
+        within("rateLimits.otpRequestsPerDay", self.per_tenant_day.unwrap_or(1), 1..=u32::MAX)?;
+        within("rateLimits.maxUsers", self.max_users.unwrap_or(1), 1..=u32::MAX)?;
+        within("rateLimits.perRecipient", self.per_recipient, 1..=u32::MAX)?;
+        within("rateLimits.emailCooldown", self.email_cooldown, 0..=3600)?;
+        within("rateLimits.phoneCooldown", self.phone_cooldown, 0..=3600)?;
+        within("rateLimits.perIp", self.per_ip, 1..=u32::MAX)?;
+        within("rateLimits.guessesPerRecipient", self.guesses_per_recipient, 1..=u32::MAX)?;
+        within("rateLimits.guessesPerIp", self.guesses_per_ip, 1..=u32::MAX)
+    }
+}
+
+impl WebhookSettings {
+    fn check(&self) -> Result<(), InvalidField> {
+        at_most("webhookConfig.events", self.events.len(), MOST_ENTRIES)?;
+        let wrong = |why: &str| Err(Error::invalid_field("invalid_webhook_url", "webhookConfig.url", why));
+        let Some(text) = &self.url else { return Ok(()) };
+        let Ok(url) = Url::parse(text) else { return wrong("use an absolute URL such as https://acme.com/hooks") };
+        if !matches!(url.scheme(), "https" | "http") || url.host().is_none() || text.len() > LONGEST_URL {
+            return wrong("use an http or https URL of up to 2048 characters");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return wrong("leave out user name and password");
+        }
+        Ok(())
     }
 }
 
 impl Branding {
     fn check(&self) -> Result<(), InvalidField> {
-        let is_line = |text: &str| {
-            let text = text.trim();
-            (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
-        };
         if !self.app_name.as_deref().is_none_or(is_line) {
-            return Err(invalid("branding.appName", "use 1 to 200 characters on one line"));
+            return Err(invalid("branding.appName", ONE_LINE));
         }
         let is_page = |text: &str| {
-            Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http" | "mailto")) && text.len() <= 2048
+            Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http" | "mailto"))
+                && text.len() <= LONGEST_URL
         };
         if !self.support_url.as_deref().is_none_or(is_page) {
             return Err(invalid(
@@ -196,17 +358,50 @@ impl Branding {
                 "use an https, http or mailto address of up to 2048 characters",
             ));
         }
+        let is_picture =
+            |text: &str| text.starts_with("https://") && Url::parse(text).is_ok() && text.len() <= LONGEST_URL;
+        if !self.logo_url.as_deref().is_none_or(is_picture) {
+            return Err(invalid("branding.logoUrl", "use an https address of up to 2048 characters"));
+        }
+        let is_color = |text: &str| {
+            let digits = text.strip_prefix('#').unwrap_or_default();
+            (3..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        if !self.brand_color.as_deref().is_none_or(is_color) {
+            return Err(invalid("branding.brandColor", "write # and 3 to 8 hexadecimal digits, as #0a7f5a"));
+        }
+        let is_footer = |text: &str| (1..=1000).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        if !self.footer_text.as_deref().is_none_or(is_footer) {
+            return Err(invalid("branding.footerText", "use 1 to 1000 characters on one line"));
+        }
         Ok(())
     }
 }
 
-fn within(field: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), InvalidField> {
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .iter()
+        .map(|text| parse_network(text).map_err(serde::de::Error::custom))
+        .collect()
+}
+
+/// A text that people read, on one line.
+fn is_line(text: &str) -> bool {
+    let text = text.trim();
+    (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+fn at_most(field: &'static str, found: usize, most: usize) -> Result<(), InvalidField> {
+    if found <= most { Ok(()) } else { Err(invalid(field, format!("use at most {most}"))) }
+}
+
+pub(super) fn within(field: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), InvalidField> {
     if bounds.contains(&value) {
         return Ok(());
     }
     Err(invalid(field, format!("use {} to {}", bounds.start(), bounds.end())))
 }
 
-fn invalid(field: &'static str, message: impl ToString) -> InvalidField {
+pub(super) fn invalid(field: &'static str, message: impl ToString) -> InvalidField {
     Error::invalid_field("invalid_field", field, message)
 }

@@ -156,7 +156,7 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
 
 fn network(text: &str) -> Result<IpNet, String> {
     let net = parse_network(text)
-        .ok_or_else(|| format!("{text:?} is no network; write networks like `10.0.0.0/8,2001:db8::/32`"))?;
+        .map_err(|_| format!("{text:?} is no network; write networks like `10.0.0.0/8,2001:db8::/32`"))?;
     if net.prefix_len() == 0 {
         return Err(format!("{text:?} is every address, so that any client could name its own; list your proxies"));
     }

@@ -13,6 +13,8 @@ use super::problem::Problem;
 
 /// Bytes of the largest body.
 const LARGEST: usize = 64 * 1024;
+/// Where templates may be in it.
+const LARGEST_WITH_TEMPLATES: usize = 256 * 1024;
 
 /// Characters of a parser's message that are passed on.
 const LONGEST_QUOTE: usize = 200;
@@ -39,15 +41,24 @@ impl<T, S: Send + Sync> FromRequest<S> for Unread<T> {
 impl<T: DeserializeOwned> Unread<T> {
     /// Reads it.
     pub async fn read(self) -> Result<Body<T>, Problem> {
+        self.read_up_to(LARGEST).await
+    }
+
+    /// Reads one that may have templates in it.
+    pub async fn read_with_templates(self) -> Result<Body<T>, Problem> {
+        self.read_up_to(LARGEST_WITH_TEMPLATES).await
+    }
+
+    async fn read_up_to(self, largest: usize) -> Result<Body<T>, Problem> {
         check_content_type(&self.0)?;
-        let raw = read(self.0).await?;
+        let raw = read(self.0, largest).await?;
         Ok(Body { value: parse(&raw)?, raw })
     }
 
     /// Reads it, where it may be left out: then it reads as `{}`.
     pub async fn read_if_any(self) -> Result<Body<T>, Problem> {
         let checked = check_content_type(&self.0);
-        let raw = read(self.0).await?;
+        let raw = read(self.0, LARGEST).await?;
         if raw.is_empty() {
             return Ok(Body { value: parse(b"{}")?, raw });
         }
@@ -67,13 +78,16 @@ fn check_content_type(request: &Request) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "keep the body within 64 KiB");
+async fn read(request: Request, largest: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = format!("keep the body within {} KiB", largest / 1024);
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    };
     let body = request.into_body();
-    if http_body::Body::size_hint(&body).lower() > LARGEST as u64 {
+    if http_body::Body::size_hint(&body).lower() > largest as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, LARGEST).collect().await {
+    match Limited::new(body, largest).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Err(_) => {

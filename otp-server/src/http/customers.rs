@@ -16,6 +16,7 @@ use super::asker::Asker;
 use super::auth::mark_replay;
 use super::body::Unread;
 use super::docs::{AdminProblems, NamedProblems, OnceProblems, ReadProblems, WriteProblems};
+use super::list::{BadQuery, bad_limit, page_limit};
 use super::path::Named;
 use super::problem::Problem;
 
@@ -178,14 +179,11 @@ pub struct ListQuery {
 pub async fn list(
     State(app): State<Arc<App>>,
     asker: Asker,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<ListQuery>, BadQuery>,
 ) -> Result<Json<CustomersBody>, Problem> {
     asker.administrator(&app).await?;
-    let Query(query) = query.map_err(|_| Problem::field("invalid_field", "limit", "use a number from 1 to 200"))?;
-    let limit = query.limit.unwrap_or(50);
-    if !(1..=200).contains(&limit) {
-        return Err(Problem::field("invalid_field", "limit", "use a number from 1 to 200"));
-    }
+    let Query(query) = query.map_err(|_| bad_limit())?;
+    let limit = page_limit(query.limit)?;
     let page = app.service.tenants(query.search.as_deref(), query.cursor.as_deref(), limit).await?;
     let customers = page.items.into_iter().map(Customer::from).collect();
     Ok(Json(CustomersBody { success: true, customers, next_cursor: page.next }))

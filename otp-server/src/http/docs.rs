@@ -69,7 +69,7 @@ problem_sets! {
     KeyProblems:
         "401" => "`missing_api_key`, `invalid_api_key`; of a code: `otp_invalid`, `otp_expired`, `otp_attempts_exceeded`.",
         "403" => "`customer_suspended`, `customer_cancelled`, `origin_not_allowed`, `ip_not_allowed`, `scope_required`, \
-                  `plan_limit`.",
+                  `plan_limit`, `channel_disabled`.",
         "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
     /// Of routes that take an access or refresh token.
@@ -81,7 +81,7 @@ problem_sets! {
     /// Of routes under `/admin`.
     AdminProblems:
         "401" => "`missing_api_key`, `invalid_api_key`.",
-        "403" => "`secret_key_required`, `secret_key_in_browser`, `administrator_required`, `customer_suspended`.",
+        "403" => "`secret_key_required`, `secret_key_in_browser`, `administrator_required`, `customer_suspended`, `plan_limit`.",
         "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
     /// Of routes that take a query.
@@ -99,6 +99,9 @@ problem_sets! {
     /// Of routes that name something.
     NamedProblems:
         "404" => "`not_found`: it does not exist, or is not yours.";
+    /// Of routes that change the configuration.
+    VersionProblems:
+        "409" => "`version_conflict`: the configuration is of another version than `If-Match` names.";
     /// Of routes that change a state.
     ConflictProblems:
         "409" => "`conflict`: not in the present state.";

@@ -5,16 +5,19 @@
 mod asker;
 mod auth;
 mod body;
+mod configuration;
 mod customers;
 mod docs;
 mod health;
 mod keys;
 mod layers;
 mod limits;
+mod list;
 mod metrics;
 mod path;
 mod problem;
 mod sessions;
+mod settings;
 mod standing;
 
 use std::sync::Arc;
@@ -80,6 +83,7 @@ impl App {
     tags(
         (name = "Sign-in", description = "Codes, tokens and sessions of end users."),
         (name = "Customers", description = "Customers of the installation and their API keys."),
+        (name = "Configuration", description = "What customers set up for themselves."),
         (name = "Service", description = "Health and public keys."),
     )
 )]
@@ -106,6 +110,15 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(keys::list, keys::create))
         .routes(paths!(keys::edit, keys::revoke))
         .routes(paths!(keys::rotate))
+        .routes(paths!(configuration::show, configuration::change))
+        .routes(paths!(configuration::email))
+        .routes(paths!(configuration::limits))
+        .routes(paths!(configuration::webhooks))
+        .routes(paths!(configuration::tokens))
+        .routes(paths!(configuration::origins))
+        .routes(paths!(configuration::networks))
+        .routes(paths!(configuration::versions))
+        .routes(paths!(configuration::restore))
         .routes(paths!(health::health))
         .routes(paths!(health::ready))
         .routes(paths!(health::live))

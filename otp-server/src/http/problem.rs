@@ -85,6 +85,15 @@ impl Problem {
         Self { field: Some(field.into()), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 
+    /// With the field's name as it is in this section, whose fields stand bare in the request.
+    pub fn within(mut self, section: &str) -> Self {
+        let bare = self.field.as_deref().and_then(|field| field.strip_prefix(section)?.strip_prefix('.'));
+        if let Some(bare) = bare.map(str::to_owned) {
+            self.field = Some(bare.into());
+        }
+        self
+    }
+
     /// Without how much is left of the plan's quota, which is told to secret keys only.
     pub fn without_quota(mut self) -> Self {
         self.allowance = self.allowance.filter(|(kind, _)| *kind != Kind::Quota);
@@ -105,11 +114,12 @@ fn status_of(error: &Error) -> StatusCode {
         Error::InvalidApiKey | Error::InvalidToken => StatusCode::UNAUTHORIZED,
         Error::InvalidRefreshToken | Error::RefreshTokenReused => StatusCode::UNAUTHORIZED,
         Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
-        Error::PlanLimit(_) | Error::TenantNotActive(_) | Error::ScopeRequired(_) => StatusCode::FORBIDDEN,
+        Error::PlanLimit(_) | Error::ChannelDisabled(_) => StatusCode::FORBIDDEN,
+        Error::TenantNotActive(_) | Error::ScopeRequired(_) => StatusCode::FORBIDDEN,
         Error::SecretKeyRequired | Error::AdministratorRequired => StatusCode::FORBIDDEN,
         Error::OriginNotAllowed | Error::IpNotAllowed => StatusCode::FORBIDDEN,
         Error::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Conflict(_) | Error::VersionConflict(_) => StatusCode::CONFLICT,
         Error::Store(StoreError::Corrupt(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -125,7 +135,7 @@ impl From<Error> for Problem {
         match error {
             Error::Invalid(invalid) => {
                 problem.detail = invalid.message;
-                problem.field = Some(invalid.field.into());
+                problem.field = Some(invalid.field);
             }
             Error::OtpInvalid { remaining, allowance } => {
                 problem.remaining_attempts = Some(remaining);

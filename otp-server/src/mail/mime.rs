@@ -17,6 +17,8 @@ pub(super) enum Unsendable {
     Channel,
     #[error("the recipient's address is none that mail can be sent to")]
     Recipient,
+    #[error("the address for answers is none that mail can be sent to")]
+    ReplyTo,
     #[error("the subject has a line break or another control character")]
     Subject,
     #[error("the sender's name has a line break or another control character")]
@@ -42,11 +44,15 @@ pub(super) fn mail(message: &Outgoing, from: &MailFrom, now: Timestamp) -> Resul
     if message.from_name.as_deref().is_some_and(has_control) {
         return Err(Unsendable::FromName);
     }
-    let mail = Message::builder()
+    let mail = match &message.reply_to {
+        Some(address) => Message::builder().reply_to(mailbox(address, Unsendable::ReplyTo)?),
+        None => Message::builder(),
+    };
+    let mail = mail
         .message_id(Some(format!("<{}@{}>", message.id, from.domain())))
         .date(system_time(now))
         .from(from.named(message.from_name.as_deref()))
-        .to(recipient(&message.to)?)
+        .to(mailbox(&message.to, Unsendable::Recipient)?)
         .subject(message.subject.as_str())
         .raw_header(header("Auto-Submitted", "auto-generated"))
         .raw_header(header("X-Auto-Response-Suppress", "All"));
@@ -58,8 +64,8 @@ pub(super) fn mail(message: &Outgoing, from: &MailFrom, now: Timestamp) -> Resul
     mail.map_err(|_| Unsendable::Mail)
 }
 
-fn recipient(address: &str) -> Result<lettre::message::Mailbox, Unsendable> {
-    let address: lettre::Address = address.parse().map_err(|_| Unsendable::Recipient)?;
+fn mailbox(address: &str, otherwise: Unsendable) -> Result<lettre::message::Mailbox, Unsendable> {
+    let address: lettre::Address = address.parse().map_err(|_| otherwise)?;
     Ok(address.into())
 }
 

@@ -33,7 +33,7 @@ async fn the_administrator_creates_a_customer_that_can_start_at_once() {
 #[tokio::test]
 async fn a_customer_changes_itself_and_the_administrator_its_plan() {
     let world = World::new();
-    let customer = world.customer_on("free").await;
+    let customer = world.customer_on("starter").await;
     let own = |body: Value| world.send(put("/admin/customers/me", body).bearer(&customer.key));
     let changed = own(json!({"companyName": "Acme Ltd", "webhookUrl": "https://acme.example/hooks"})).await.ok();
     assert_eq!(changed["customer"]["webhookUrl"], "https://acme.example/hooks");

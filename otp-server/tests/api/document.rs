@@ -71,6 +71,10 @@ fn faults(schema: &Value, value: &Value, at: &str) -> Vec<String> {
             return if fits { Vec::new() } else { vec![format!("{at} fits none of {several}")] };
         }
     }
+    let is_free = schema["type"].is_null() || schema["additionalProperties"] == true;
+    if is_free {
+        return Vec::new();
+    }
     let types: Vec<&str> = match &schema["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
         of => of.as_str().into_iter().collect(),

@@ -9,6 +9,7 @@
 mod bodies;
 mod call;
 mod codes;
+mod configuration;
 mod cors;
 mod customers;
 mod document;

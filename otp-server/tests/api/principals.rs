@@ -34,6 +34,16 @@ POST /admin/customers/ID/api-keys key?  sk    ok    ok    404   key!  key!  ok  
 PUT /admin/customers/ID/api-keys/KEY key? sk  ok    ok    404   key!  key!  ok    key!  key?
 DELETE /admin/customers/ID/api-keys/KEY key? sk ok  ok    404   key!  key!  ok    key!  key?
 POST /admin/customers/ID/api-keys/KEY/rotate key? sk ok ok 404  key!  key!  ok    key!  key?
+GET /admin/config                 key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config                 key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config/email           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config/rate-limits     key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config/webhooks        key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config/tokens          key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config/origins         key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config/ip-allowlist    key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/config/versions        key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /admin/config/versions/1/restore key? sk ok    ok    ok    key!  key!  key?  key?  key?
 GET /health                       ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/ready                 ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/live                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
@@ -104,6 +114,7 @@ impl Cast {
             "POST /auth/verify-otp" => self.asked.body(),
             "POST /auth/refresh" => json!({"refreshToken": self.user.refresh}),
             "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
+            "PUT /admin/config" => json!({"config": {}}),
             "POST /admin/customers/ID/api-keys" => json!({"name": "New"}),
             "PUT /admin/customers/ID/status" => json!({"status": "suspended"}),
             _ => json!({}),
@@ -155,6 +166,7 @@ fn every_documented_operation_has_a_row() {
     let of_table: Vec<String> = rows()
         .map(|(route, _)| {
             let route = route.replace("/auth/ID", "/auth/{customerId}").replace("SESSION", "{id}");
+            let route = route.replace("/versions/1/", "/versions/{version}/");
             route.replace("ID", "{id}").replace("KEY", "{keyId}")
         })
         .collect();

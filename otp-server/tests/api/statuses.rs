@@ -59,6 +59,8 @@ fn every_route_is_documented() {
         DELETE /admin/customers/{id}/api-keys/{keyId}\n\
         DELETE /auth/sessions/{id}\n\
         GET /.well-known/jwks.json\n\
+        GET /admin/config\n\
+        GET /admin/config/versions\n\
         GET /admin/customers\n\
         GET /admin/customers/me\n\
         GET /admin/customers/{id}\n\
@@ -70,6 +72,7 @@ fn every_route_is_documented() {
         GET /health\n\
         GET /health/live\n\
         GET /health/ready\n\
+        POST /admin/config/versions/{version}/restore\n\
         POST /admin/customers\n\
         POST /admin/customers/{id}/activate\n\
         POST /admin/customers/{id}/api-keys\n\
@@ -79,6 +82,13 @@ fn every_route_is_documented() {
         POST /auth/refresh\n\
         POST /auth/request-otp\n\
         POST /auth/verify-otp\n\
+        PUT /admin/config\n\
+        PUT /admin/config/email\n\
+        PUT /admin/config/ip-allowlist\n\
+        PUT /admin/config/origins\n\
+        PUT /admin/config/rate-limits\n\
+        PUT /admin/config/tokens\n\
+        PUT /admin/config/webhooks\n\
         PUT /admin/customers/me\n\
         PUT /admin/customers/{id}\n\
         PUT /admin/customers/{id}/api-keys/{keyId}\n\
@@ -110,7 +120,8 @@ impl Stage {
         let (method, template) = operation.split_once(' ').unwrap();
         let id = if template.starts_with("/auth") { &self.user.session } else { &self.customer.id };
         let names = [("{id}", id), ("{keyId}", &self.spare_key), ("{customerId}", &self.customer.id)];
-        let path = names.into_iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value));
+        let (of, template) = (template, template.replace("{version}", "1"));
+        let path = names.into_iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
         let body = self.body(operation);
         let call = match method {
             "GET" => get(path),
@@ -118,11 +129,12 @@ impl Stage {
             "PUT" => put(path, body),
             _ => post(path, body),
         };
-        match template {
-            "/auth/request-otp" | "/auth/verify-otp" | "/admin/customers/me" => call.bearer(&self.customer.key),
+        match of {
+            "/auth/request-otp" | "/auth/verify-otp" => call.bearer(&self.customer.key),
             "/auth/refresh" => call,
-            _ if template.starts_with("/auth") => call.bearer(&self.user.token),
-            _ if template.starts_with("/admin") => call.bearer(ADMIN),
+            _ if of.starts_with("/auth") => call.bearer(&self.user.token),
+            _ if is_own(of) => call.bearer(&self.customer.key),
+            _ if of.starts_with("/admin") => call.bearer(ADMIN),
             _ => call,
         }
     }
@@ -133,6 +145,7 @@ impl Stage {
             "POST /auth/verify-otp" => self.asked.body(),
             "POST /auth/refresh" => json!({"refreshToken": self.user.refresh}),
             "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
+            "PUT /admin/config" => json!({"config": {}}),
             "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
             "PUT /admin/customers/{id}/status" => json!({"status": "suspended"}),
             _ => json!({}),
@@ -147,8 +160,10 @@ impl Stage {
         let request = || self.request(operation);
         match status {
             200 | 201 => self.send(request()).await,
-            400 if operation == "GET /admin/customers" => {
-                self.send(get("/admin/customers?limit=0").bearer(ADMIN)).await
+            400 if operation.starts_with("GET") => {
+                let mut call = request();
+                call.path.push_str("?limit=0");
+                self.send(call).await
             }
             400 => self.send(request().raw("{")).await,
             401 if operation == "POST /auth/refresh" => self.send(request().json(&json!({"refreshToken": "x"}))).await,
@@ -157,7 +172,7 @@ impl Stage {
             404 => self.unknown(operation).await,
             408 => self.send(request().raw(cut_off())).await,
             409 => self.conflict(operation).await,
-            413 => self.send(request().raw(vec![b' '; 64 * 1024 + 1])).await,
+            413 => self.send(request().raw(vec![b' '; 256 * 1024 + 1])).await,
             415 => self.send(request().header("content-type", "text/plain")).await,
             422 => {
                 self.send(request().once("k")).await.ok();
@@ -184,6 +199,7 @@ impl Stage {
         let name = |path: &str, of: &str, by: String| path.replace(of, &by);
         call.path = name(&call.path, &self.customer.id, otp_core::TenantId::from_bytes([7; 16]).to_string());
         call.path = name(&call.path, &self.user.session, otp_core::SessionId::from_bytes([7; 16]).to_string());
+        call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
         match operation {
             "POST /auth/verify-otp" => self.send(call.json(&json!({"challengeId": otp, "otp": "123456789"}))).await,
             _ => self.send(call).await,
@@ -200,6 +216,9 @@ impl Stage {
             }
             "POST /admin/customers/{id}/api-keys/{keyId}/rotate" => {
                 self.send(self.request("DELETE /admin/customers/{id}/api-keys/{keyId}")).await.ok();
+            }
+            _ if operation.contains("/admin/config") => {
+                return self.send(self.request(operation).header("if-match", "\"7\"")).await;
             }
             _ => self.world.set_status(&self.customer, "cancelled").await,
         }
@@ -224,6 +243,11 @@ impl Stage {
         self.world.store.fail(fault);
         self.send(self.request(operation)).await
     }
+}
+
+/// Whether a route is about whoever has the key.
+fn is_own(template: &str) -> bool {
+    template.starts_with("/admin/config") || template.starts_with("/admin/customers/me")
 }
 
 /// A body that ends before it is whole.

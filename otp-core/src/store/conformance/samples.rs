@@ -6,6 +6,7 @@ use crate::api_key::{ApiKey, KeyState, KeyType, KeyUse};
 use crate::audit::{Action, Actor, Audit};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
+use crate::configuration::ConfigVersion;
 use crate::event::{Event, EventData, Person};
 use crate::id::{AuditId, ChallengeId, EventId, KeyId, MessageId, SessionId, SigningKeyId, TenantId, UserId};
 use crate::idempotency::StoredReply;
@@ -18,7 +19,7 @@ use crate::session::{Session, SessionState};
 use crate::signing::StoredSigningKey;
 use crate::store::{Due, Kind, Record};
 use crate::subject::{BucketKey, SubjectKey};
-use crate::tenant::{Mode, Settings, Space, Tenant, TenantStatus};
+use crate::tenant::{Change, Mode, Settings, Space, Tenant, TenantStatus};
 use crate::token::Algorithm;
 
 /// When the cases begin.
@@ -147,6 +148,7 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Event => event(tenant, number).into(),
         Kind::Audit => audit(tenant, number).into(),
         Kind::Reply => reply(tenant, number).into(),
+        Kind::ConfigVersion => config_version(tenant, number).into(),
     }
 }
 
@@ -161,9 +163,9 @@ fn sample_tenant(id: TenantId, number: u64) -> Tenant {
         status_changed_at: NOW,
         status_reason: None,
         created_at: NOW,
-        webhook_url: None,
         webhook_secret: sealed(id, number),
         settings: Settings::default(),
+        config_version: 1,
     }
 }
 
@@ -246,6 +248,12 @@ fn audit(tenant: TenantId, number: u64) -> Audit {
         request_id: None,
         data: serde_json::Value::Null,
     }
+}
+
+fn config_version(tenant: TenantId, version: u64) -> ConfigVersion {
+    let change = Change { field: "passcode.ttl".into(), old: 600.into(), new: 60.into() };
+    let (settings, changes) = (Settings::default(), vec![change]);
+    ConfigVersion { tenant, version, at: NOW, actor: Actor::Program, settings, changes }
 }
 
 fn reply(tenant: TenantId, number: u64) -> StoredReply {
