@@ -1,5 +1,12 @@
 //! The audit trail: who changed what of a tenant, in the same commit as the change.
+//!
+//! Lines are [chained](chain): each carries a keyed digest of itself and of the line before, so that a line that was changed,
+//! taken out or put in is noticed by whoever has the key ring and not only the database.
 
+pub mod chain;
+mod verify;
+
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +16,10 @@ use crate::id::{AuditId, KeyId, TenantId};
 use crate::secret::Sealed;
 use crate::store::{Key, Kind, SmallBytes, Stored};
 
-const KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
+pub use chain::{AuditHead, Link};
+pub use verify::{AuditFault, AuditReport, Verifier};
+
+pub(crate) const KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
 
 /// Who acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,39 +33,60 @@ pub enum Actor {
     Program,
 }
 
-/// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Action {
+macro_rules! actions {
+    ($($(#[$about:meta])* $action:ident = $name:literal;)*) => {
+        /// What was done.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Action {
+            $($(#[$about])* #[serde(rename = $name)] $action,)*
+        }
+
+        impl Action {
+            /// All of them.
+            pub const ALL: &'static [Action] = &[$(Action::$action,)*];
+
+            /// The name the wire uses.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Action::$action => $name,)* }
+            }
+        }
+    };
+}
+
+actions! {
     /// A tenant was created.
-    #[serde(rename = "customer.created")]
-    TenantCreated,
+    TenantCreated = "customer.created";
     /// A tenant's name, address or plan were changed.
-    #[serde(rename = "customer.changed")]
-    TenantChanged,
+    TenantChanged = "customer.changed";
     /// A tenant's settings were changed.
-    #[serde(rename = "config.changed")]
-    ConfigurationChanged,
+    ConfigurationChanged = "config.changed";
     /// A tenant's standing was changed.
-    #[serde(rename = "customer.status_changed")]
-    StatusChanged,
+    StatusChanged = "customer.status_changed";
     /// A key was made.
-    #[serde(rename = "api_key.created")]
-    KeyCreated,
+    KeyCreated = "api_key.created";
     /// A key's name, origins or networks were changed.
-    #[serde(rename = "api_key.changed")]
-    KeyChanged,
+    KeyChanged = "api_key.changed";
     /// A key was replaced.
-    #[serde(rename = "api_key.rotated")]
-    KeyRotated,
+    KeyRotated = "api_key.rotated";
     /// A key was revoked.
-    #[serde(rename = "api_key.revoked")]
-    KeyRevoked,
+    KeyRevoked = "api_key.revoked";
     /// The tokens' signing key was replaced.
-    #[serde(rename = "signing_key.rotated")]
-    SigningKeyRotated,
+    SigningKeyRotated = "signing_key.rotated";
     /// A code was handed to the caller instead of being sent.
-    #[serde(rename = "otp.revealed")]
-    OtpRevealed,
+    OtpRevealed = "otp.revealed";
+}
+
+/// The text names nothing that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing has this name in the trail; use one such as config.changed")]
+pub struct UnknownAction;
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        Self::ALL.iter().find(|action| action.as_str() == text).copied().ok_or(UnknownAction)
+    }
 }
 
 /// One line of the trail.
@@ -79,6 +110,12 @@ pub struct Audit {
     pub request_id: Option<String>,
     /// What else there is to say; nothing secret.
     pub data: serde_json::Value,
+    /// The call it was done by, as `PUT /admin/config`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Its place in the chain; lines of schema version 1 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Box<Link>>,
 }
 
 impl Audit {

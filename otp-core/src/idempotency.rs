@@ -110,6 +110,10 @@ where
         reads
     }
 
+    fn is_recorded(&self) -> bool {
+        self.command.is_recorded()
+    }
+
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let Some(slot) = &self.slot else { return self.fresh(seen) };
         let kept = seen.one::<StoredReply>().filter(|reply| slot.now < reply.created_at + KEPT_FOR);

@@ -245,17 +245,23 @@ pub enum Use {
     Identity = 1,
     /// The tag by which a refresh token proves that we made it.
     Refresh = 2,
+    /// The chain of the audit trail.
+    Audit = 3,
 }
 
 impl Use {
-    const ALL: [(Use, &'static [u8]); 3] =
-        [(Use::Passcode, b"passcode"), (Use::Identity, b"identity"), (Use::Refresh, b"refresh")];
+    const ALL: [(Use, &'static [u8]); 4] = [
+        (Use::Passcode, b"passcode"),
+        (Use::Identity, b"identity"),
+        (Use::Refresh, b"refresh"),
+        (Use::Audit, b"audit"),
+    ];
 }
 
 /// One master key's sub-keys for one tenant, expanded once because HKDF costs more than the use.
 #[derive(Clone)]
 struct TenantSubkeys {
-    macs: [Hmac<Sha256>; 3],
+    macs: [Hmac<Sha256>; 4],
     cipher: XChaCha20Poly1305,
 }
 

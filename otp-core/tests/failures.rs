@@ -225,7 +225,7 @@ fn counted(changes: &Changes) -> Vec<(Counter, Span)> {
 
 #[test]
 fn whatever_belongs_together_is_one_commit() {
-    use Kind::{ApiKey, Audit, Challenge, Event, KeyUse, Message, Recipient, Session, Tenant, User};
+    use Kind::{ApiKey, Audit, AuditHead, Challenge, ConfigVersion, Event, KeyUse, Message, Recipient, Session, Tenant, User};
     let world = World::new();
     let acme = world.live();
     let (service, tenant) = (&world.service, acme.space().tenant);
@@ -261,22 +261,22 @@ fn whatever_belongs_together_is_one_commit() {
 
     let reveal = OtpRequest { deliver: Deliver::Caller, ..OtpRequest::to(email("bob@example.org")) };
     let commit = only_commit(&world, || drop(world.request(&acme, reveal).unwrap()));
-    assert_eq!(written(&commit), [Recipient, Challenge, Event, Audit]);
+    assert_eq!(written(&commit), [Recipient, Challenge, Event, Audit, AuditHead]);
 
     let mut key = None;
     let commit = only_commit(&world, || key = Some(world.create_key(&acme, new_key(KeyType::Secret, Mode::Live))));
-    assert_eq!(written(&commit), [ApiKey, Event, Audit]);
+    assert_eq!(written(&commit), [ApiKey, Event, Audit, AuditHead]);
     let key = key.unwrap();
     let commit = only_commit(&world, || drop(wait(service.rotate_key(&acme, key.key.id, DAY, None)).unwrap()));
-    assert_eq!(written(&commit), [ApiKey, ApiKey, Event, Audit]);
+    assert_eq!(written(&commit), [ApiKey, ApiKey, Event, Audit, AuditHead]);
     assert_eq!(counted(&commit), [(Counter::Configuration, Span::Ever)]);
     let commit = only_commit(&world, || wait(service.revoke_key(&acme, key.key.id)).unwrap());
-    assert_eq!(written(&commit), [ApiKey, Event, Audit]);
+    assert_eq!(written(&commit), [ApiKey, Event, Audit, AuditHead]);
     let commit = only_commit(&world, || wait(service.rotate_signing_keys(&acme, token::Algorithm::EdDsa)).unwrap());
     let [retired, fresh] = [[Kind::SigningKey; 2]; 2];
     assert_eq!(
         written(&commit),
-        [&[Tenant][..], &retired, &fresh, &[Audit, Kind::ConfigVersion, Kind::ConfigVersion]].concat()
+        [&[Tenant][..], &retired, &fresh, &[Audit, AuditHead, ConfigVersion, ConfigVersion]].concat()
     );
 
     world.authenticate(&world.create_key(&acme, new_key(KeyType::Secret, Mode::Live)).api_key).unwrap();
@@ -285,7 +285,7 @@ fn whatever_belongs_together_is_one_commit() {
     let administrator = wait(service.administrator(tenant)).unwrap();
     let suspended = tenant::TenantStatus::Suspended;
     let commit = only_commit(&world, || drop(wait(service.set_status(&administrator, suspended, None)).unwrap()));
-    assert_eq!(written(&commit), [Tenant, Event, Audit]);
+    assert_eq!(written(&commit), [Tenant, Event, Audit, AuditHead]);
 }
 
 #[test]

@@ -10,3 +10,9 @@ CREATE INDEX config_version_owner ON "config_version" (owner, id);
 UPDATE "tenant" SET body =
     jsonb_set(body::jsonb, '{settings,webhookConfig}', jsonb_build_object('url', body::jsonb -> 'webhook_url'))::text
 WHERE body::jsonb ->> 'webhook_url' IS NOT NULL;
+
+CREATE TABLE "audit_head" (
+    tenant bytea NOT NULL, id bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX audit_head_expires ON "audit_head" (expires_at) WHERE expires_at IS NOT NULL;

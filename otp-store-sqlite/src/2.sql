@@ -9,3 +9,9 @@ CREATE INDEX config_version_owner ON config_version (owner, id);
 -- Where events go is one of the settings now.
 UPDATE tenant SET body = json_set(body, '$.settings.webhookConfig', json_object('url', body ->> '$.webhook_url'))
 WHERE body ->> '$.webhook_url' IS NOT NULL;
+
+CREATE TABLE audit_head (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX audit_head_expires ON audit_head (expires_at) WHERE expires_at IS NOT NULL;

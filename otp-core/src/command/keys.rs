@@ -52,6 +52,10 @@ impl Command for CreateKey {
         Reads { scope: Scope::Tenant(tenant), wanted }
     }
 
+    fn is_recorded(&self) -> bool {
+        true
+    }
+
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         if seen.one::<Tenant>().is_none() {
             return (Err(Error::NotFound("customer")), Changes::none());
@@ -136,6 +140,10 @@ impl Command for ChangeKey {
         Reads { scope: Scope::Tenant(self.tenant), wanted: vec![Read::Record(key)] }
     }
 
+    fn is_recorded(&self) -> bool {
+        true
+    }
+
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let Some(before) = seen.one::<ApiKey>() else { return (Err(Error::NotFound("key")), Changes::none()) };
         let mut key = before.clone();
@@ -177,6 +185,10 @@ impl Command for RotateSigningKeys {
         let mut wanted = vec![Read::Record(Key::new::<Tenant>(self.tenant, self.tenant.as_bytes()))];
         wanted.extend(StoredSigningKey::of_tenant(self.tenant));
         Reads { scope: Scope::Tenant(self.tenant), wanted }
+    }
+
+    fn is_recorded(&self) -> bool {
+        true
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {

@@ -3,6 +3,7 @@
 //! A command is built by the service, which gathers everything that is not pure first: the time, fresh identifiers and
 //! nonces, digests, sealed values. `decide` may run more than once, so it takes nothing with it from one run to the next.
 
+mod chained;
 mod configure;
 mod keys;
 mod quota;
@@ -12,6 +13,7 @@ mod tenants;
 mod time;
 mod verify_otp;
 
+pub(crate) use chained::Chained;
 pub(crate) use configure::{Configure, NewSigningKeys, Wanted as WantedSettings};
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use request_otp::{RequestOtp, Requested};
@@ -34,6 +36,7 @@ pub(crate) struct Trail {
     pub actor: Actor,
     pub client: Option<Sealed>,
     pub request_id: Option<String>,
+    pub operation: Option<String>,
     pub at: Timestamp,
 }
 
@@ -54,6 +57,8 @@ impl Trail {
             client: self.client.clone(),
             request_id: self.request_id.clone(),
             data,
+            operation: self.operation.clone(),
+            link: None,
         }
     }
 }

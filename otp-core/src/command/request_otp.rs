@@ -90,6 +90,10 @@ impl Command for RequestOtp {
         Reads { scope, wanted }
     }
 
+    fn is_recorded(&self) -> bool {
+        self.deliver == Deliver::Caller
+    }
+
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let fresh = Recipient::new(self.space, self.bucket);
         let mut recipient = seen.one::<Recipient>().cloned().unwrap_or(fresh);

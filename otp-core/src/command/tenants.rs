@@ -38,6 +38,10 @@ impl Command for CreateTenant {
         Reads { scope: Scope::Tenant(self.tenant.id), wanted: Vec::new() }
     }
 
+    fn is_recorded(&self) -> bool {
+        true
+    }
+
     fn decide(&self, _seen: &Snapshot) -> (Self::Outcome, Changes) {
         let mut changes = Changes::none();
         let data = json!({"plan": self.tenant.plan, "keyId": self.api_key.id});
@@ -82,6 +86,10 @@ impl Command for ChangeTenant {
         let mut wanted = vec![Read::Record(Key::new::<Tenant>(self.tenant, self.tenant.as_bytes()))];
         wanted.extend(self.change.settings.iter().flat_map(|settings| settings.reads(self.tenant)));
         Reads { scope: Scope::Tenant(self.tenant), wanted }
+    }
+
+    fn is_recorded(&self) -> bool {
+        true
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {

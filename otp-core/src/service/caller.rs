@@ -43,6 +43,8 @@ pub struct Client {
     pub user_agent: Option<String>,
     /// The request's id.
     pub request_id: Option<String>,
+    /// The request itself, as `PUT /admin/config`; for the audit trail.
+    pub operation: Option<String>,
 }
 
 /// What is kept of a client, sealed.
@@ -80,8 +82,16 @@ impl Client {
 
 impl SealedClient {
     pub fn open(keys: &TenantKeys, subject: &SubjectKey, sealed: Option<&Sealed>) -> Result<Self, Error> {
+        Self::open_at(keys, &place(b"client", subject), sealed)
+    }
+
+    pub fn open_of_audit(keys: &TenantKeys, sealed: Option<&Sealed>) -> Result<Self, Error> {
+        Self::open_at(keys, Audit::CLIENT, sealed)
+    }
+
+    fn open_at(keys: &TenantKeys, place: &[u8], sealed: Option<&Sealed>) -> Result<Self, Error> {
         let Some(sealed) = sealed else { return Ok(Self::default()) };
-        let plain = keys.open(&place(b"client", subject), sealed)?;
+        let plain = keys.open(place, sealed)?;
         serde_json::from_slice(&plain).map_err(|error| Error::Internal(error.to_string()))
     }
 }

@@ -3,6 +3,7 @@
 //! Its methods do what must not be in a decision (tell the time, draw randomness, seal, digest, sign), run one command,
 //! and word the answer. They are in one file for each part of the API; this one builds the service and holds its caches.
 
+mod audit;
 mod builder;
 mod caller;
 mod configuration;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
-use crate::command::Trail;
+use crate::command::{Chained, Trail};
 use crate::error::Error;
 use crate::id::{AuditId, ChallengeId, KeyId, TenantId};
 use crate::idempotency::{Idempotency, ReplySlot};
@@ -29,6 +30,7 @@ use crate::random::Random;
 use crate::secret::{KeyRing, Secret, TenantKeys};
 use crate::store::{Command, Store, run};
 
+pub use audit::{AuditQuery, AuditView};
 pub use builder::Builder;
 pub use caller::{Approach, Caller, Client};
 pub use configuration::{ConfigView, VersionView};
@@ -110,7 +112,8 @@ impl Service {
     }
 
     async fn run<C: Command>(&self, command: C) -> Result<C::Outcome, Error> {
-        Ok(run(&*self.inner.store, command).await?)
+        let keys = command.is_recorded().then(|| self.tenant_keys(command.reads().scope.tenant()));
+        run(&*self.inner.store, Chained { command, keys }).await?
     }
 
     /// Runs a command that changes tenants or keys, then forgets what was cached of them.
@@ -138,6 +141,7 @@ impl Service {
             actor: caller.actor(),
             client: caller.client.sealed_for_audit(&caller.context.keys, self.random()),
             request_id: caller.client.request_id.clone(),
+            operation: caller.client.operation.clone(),
             at: self.now(),
         }
     }

@@ -168,6 +168,7 @@ impl Service {
             actor: if new.by_administrator { Actor::Administrator } else { Actor::Program },
             client: new.client.sealed_for_audit(&keys, random),
             request_id: new.client.request_id,
+            operation: new.client.operation,
             at: now,
         };
         Ok(CreateTenant {

@@ -47,6 +47,15 @@ pub enum Scope {
     Tenant(TenantId),
 }
 
+impl Scope {
+    /// Whose scope.
+    pub fn tenant(&self) -> TenantId {
+        match self {
+            Scope::Subject(tenant, _) | Scope::Tenant(tenant) => *tenant,
+        }
+    }
+}
+
 /// One thing to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
@@ -179,6 +188,11 @@ pub trait Command: Send + 'static {
 
     /// What has to be read for it.
     fn reads(&self) -> Reads;
+
+    /// Whether it may write lines of the audit trail: where their chain ends is then read with the rest.
+    fn is_recorded(&self) -> bool {
+        false
+    }
 
     /// Decides: no clock, no randomness, no I/O. Everything it needs was gathered before.
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes);

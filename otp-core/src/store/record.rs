@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::{ApiKey, KeyUse};
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditHead};
 use crate::challenge::Challenge;
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
@@ -283,6 +283,8 @@ records! {
     Audit(Audit) = "audit";
     /// An answer kept for its idempotency key.
     Reply(StoredReply) = "reply";
+    /// Where a chain of the audit trail ends.
+    AuditHead(AuditHead) = "audit_head";
     /// A version of a tenant's configuration.
     ConfigVersion(ConfigVersion) = "config_version";
 }

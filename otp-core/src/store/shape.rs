@@ -27,7 +27,7 @@ impl Kind {
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit => {
                 of(true, false, false, true)
             }
-            Kind::Recipient | Kind::Reply => of(false, false, false, true),
+            Kind::Recipient | Kind::Reply | Kind::AuditHead => of(false, false, false, true),
             Kind::Message => of(false, false, true, true),
         }
     }

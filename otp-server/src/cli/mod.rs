@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod check;
 mod copy;
 mod customer;
@@ -66,6 +67,8 @@ enum Command {
     Copy(copy::Copy),
     /// Put a backup in the place of the database, while no server runs
     Restore(data::Restore),
+    /// Tell whether the audit trail of every customer stands as it was written; exit 1 if not
+    VerifyAudit,
     /// Tell whether configuration, database, master key, mail and clock are in order
     Check,
     /// Print the OpenAPI 3.1 document
@@ -155,6 +158,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Some(Command::Backup(backup)) => backup.run(&config),
         Some(Command::Restore(restore)) => restore.run(&config),
         Some(Command::Copy(copy)) => copy.run(&config),
+        Some(Command::VerifyAudit) => audit::verify(&config),
         _ => Ok(boot::serve(&config)?),
     }
 }

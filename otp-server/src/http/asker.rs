@@ -129,7 +129,12 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 impl Asker {
     /// The client as the socket and its headers show it.
     pub fn client(&self) -> Client {
-        Client { ip: self.ip, user_agent: self.user_agent.clone(), request_id: self.request_id.clone() }
+        Client {
+            ip: self.ip,
+            user_agent: self.user_agent.clone(),
+            request_id: self.request_id.clone(),
+            operation: Some(self.operation.clone()),
+        }
     }
 
     /// Whether a browser sent it.

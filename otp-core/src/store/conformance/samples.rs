@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api_key::{ApiKey, KeyState, KeyType, KeyUse};
-use crate::audit::{Action, Actor, Audit};
+use crate::audit::{Action, Actor, Audit, AuditHead};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
@@ -148,6 +148,7 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Event => event(tenant, number).into(),
         Kind::Audit => audit(tenant, number).into(),
         Kind::Reply => reply(tenant, number).into(),
+        Kind::AuditHead => audit_head(tenant, number).into(),
         Kind::ConfigVersion => config_version(tenant, number).into(),
     }
 }
@@ -247,7 +248,15 @@ fn audit(tenant: TenantId, number: u64) -> Audit {
         client: None,
         request_id: None,
         data: serde_json::Value::Null,
+        operation: None,
+        link: None,
     }
+}
+
+fn audit_head(tenant: TenantId, number: u64) -> AuditHead {
+    let chain = serde_json::from_value(serde_json::to_value(Digest32(digest(&[number]))).unwrap_or_default());
+    let chain = chain.expect("a digest is the name of a chain");
+    AuditHead { tenant, chain, number, digest: Digest32(digest(&[5, number])), at: NOW }
 }
 
 fn config_version(tenant: TenantId, version: u64) -> ConfigVersion {
