@@ -211,6 +211,10 @@ impl Tables {
                     seen.records.extend(page.into_iter().take(*limit).cloned());
                 }
                 Read::Counter(key) => seen.counters.push((*key, self.count(key))),
+                Read::Counters(range) => {
+                    let counts = self.counts.range(range.first()..range.end());
+                    seen.counters.extend(counts.map(|(key, count)| (*key, *count)));
+                }
             }
         }
         seen

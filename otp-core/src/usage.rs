@@ -1,12 +1,34 @@
 //! Usage counters: what is counted, over which window, and the key of each count.
 
+mod call;
+mod latency;
+mod range;
+mod span;
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::TenantId;
+use crate::message::Channel;
 use crate::secret::TenantKeys;
+use crate::store::SmallBytes;
 use crate::tenant::{Mode, Space};
+
+pub use call::{ErrorCategory, Route};
+pub use latency::{Bucket, Latency};
+pub use range::CounterRange;
+pub use span::Span;
+
+use span::{DAY, HOUR};
+
+/// How long the details of calls are kept: for the last hours, and for reports.
+const RECENT: Duration = Duration::from_millis(DAY as u64);
+/// The longest time that a report can look back.
+pub(crate) const REPORTED: Duration = Duration::from_secs(400 * 86_400);
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,6 +45,34 @@ pub enum Counter {
     EmailsSent,
     /// Users there are.
     Users,
+    /// Users that verified for the first time.
+    NewUsers,
+    /// Users that signed in, each once in a window.
+    ActiveUsers,
+    /// Text messages a provider took.
+    SmsSent,
+    /// WhatsApp messages a provider took.
+    WhatsappSent,
+    /// Messages of a channel that were given up.
+    MessagesFailed(Channel),
+    /// Codes asked for by phone: those by mail are the rest of [`OtpRequests`](Self::OtpRequests).
+    PhoneRequests(Channel),
+    /// Right guesses by phone: those by mail are the rest of [`SuccessfulLogins`](Self::SuccessfulLogins).
+    PhoneLogins(Channel),
+    /// Calls of the API.
+    ApiCalls,
+    /// Calls that were answered with an error.
+    FailedCalls,
+    /// Microseconds that calls took.
+    CallMicros,
+    /// Microseconds that calls of one route took.
+    RouteMicros(Route),
+    /// Calls of one route by how long they took; of all routes together by [`Route::ALL`].
+    ResponseTimes(Bucket, Route),
+    /// Errors of one category on one route.
+    Errors(ErrorCategory, Route),
+    /// Users that were erased, with all that told of them.
+    UsersErased,
     /// Changes of tenants and keys in the whole installation: servers watch it to know when to forget what they cached.
     Configuration,
     /// The latest time, in milliseconds, that a server of the installation worked at: the clock of the next one may be behind.
@@ -42,6 +92,20 @@ impl Counter {
             Counter::FailedAttempts => 4,
             Counter::EmailsSent => 5,
             Counter::Users => 6,
+            Counter::NewUsers => 7,
+            Counter::ActiveUsers => 8,
+            Counter::SmsSent => 9,
+            Counter::WhatsappSent => 10,
+            Counter::MessagesFailed(_) => 11,
+            Counter::PhoneRequests(_) => 12,
+            Counter::PhoneLogins(_) => 13,
+            Counter::ApiCalls => 14,
+            Counter::FailedCalls => 15,
+            Counter::CallMicros => 16,
+            Counter::RouteMicros(_) => 17,
+            Counter::ResponseTimes(..) => 18,
+            Counter::Errors(..) => 19,
+            Counter::UsersErased => 20,
             Counter::Configuration => 32,
             Counter::LatestTime => 33,
             Counter::RequestsFrom(_) => 64,
@@ -57,6 +121,26 @@ impl Counter {
             4 => Counter::FailedAttempts,
             5 => Counter::EmailsSent,
             6 => Counter::Users,
+            7 => Counter::NewUsers,
+            8 => Counter::ActiveUsers,
+            9 => Counter::SmsSent,
+            10 => Counter::WhatsappSent,
+            11 => Counter::MessagesFailed(Channel::from_byte(*part.first()?)?),
+            12 => Counter::PhoneRequests(Channel::from_byte(*part.first()?)?),
+            13 => Counter::PhoneLogins(Channel::from_byte(*part.first()?)?),
+            14 => Counter::ApiCalls,
+            15 => Counter::FailedCalls,
+            16 => Counter::CallMicros,
+            17 => Counter::RouteMicros(Route::from_bytes(part)?),
+            18 => {
+                let (bucket, route) = part.split_first_chunk()?;
+                Counter::ResponseTimes(Bucket::from_bytes(*bucket), Route::from_bytes(route)?)
+            }
+            19 => {
+                let (category, route) = part.split_first()?;
+                Counter::Errors(ErrorCategory::from_byte(*category)?, Route::from_bytes(route)?)
+            }
+            20 => Counter::UsersErased,
             32 => Counter::Configuration,
             33 => Counter::LatestTime,
             64 => Counter::RequestsFrom(part.try_into().ok()?),
@@ -65,10 +149,17 @@ impl Counter {
         })
     }
 
-    fn part(&self) -> &[u8] {
+    /// What tells those of one code apart.
+    fn part(&self) -> SmallBytes {
         match self {
-            Counter::RequestsFrom(part) | Counter::GuessesFrom(part) => part,
-            _ => &[],
+            Counter::RequestsFrom(part) | Counter::GuessesFrom(part) => part.into(),
+            Counter::MessagesFailed(channel) | Counter::PhoneRequests(channel) | Counter::PhoneLogins(channel) => {
+                (&[channel.byte()]).into()
+            }
+            Counter::RouteMicros(route) => SmallBytes::concat(&[route.as_bytes()]),
+            Counter::ResponseTimes(bucket, route) => SmallBytes::concat(&[&bucket.to_bytes(), route.as_bytes()]),
+            Counter::Errors(category, route) => SmallBytes::concat(&[&[category.byte()], route.as_bytes()]),
+            _ => SmallBytes::EMPTY,
         }
     }
 
@@ -79,65 +170,8 @@ impl Counter {
     }
 }
 
-/// The span a count covers. Windows begin in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Span {
-    /// A clock hour.
-    Hour,
-    /// A calendar day.
-    Day,
-    /// A calendar month.
-    Month,
-    /// All of time.
-    Ever,
-}
-
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
-
-impl Span {
-    /// Where the window that holds `at` begins.
-    pub fn start(self, at: Timestamp) -> Timestamp {
-        let millis = at.as_millis();
-        Timestamp::from_millis(match self {
-            Span::Hour => millis - millis.rem_euclid(HOUR),
-            Span::Day => millis - millis.rem_euclid(DAY),
-            Span::Month => millis - millis.rem_euclid(DAY) - i64::from(day_of_month(at) - 1) * DAY,
-            Span::Ever => 0,
-        })
-    }
-
-    /// Where the window after the one that holds `at` begins.
-    pub fn end(self, at: Timestamp) -> Timestamp {
-        let start = self.start(at).as_millis();
-        match self {
-            Span::Hour => Timestamp::from_millis(start + HOUR),
-            Span::Day => Timestamp::from_millis(start + DAY),
-            Span::Month => Span::Month.start(Timestamp::from_millis(start + 31 * DAY + HOUR)),
-            Span::Ever => Timestamp::from_millis(i64::MAX),
-        }
-    }
-
-    fn from_code(code: u8) -> Option<Self> {
-        [Span::Hour, Span::Day, Span::Month, Span::Ever].into_iter().find(|span| span.code() == code)
-    }
-
-    const fn code(self) -> u8 {
-        match self {
-            Span::Hour => 1,
-            Span::Day => 2,
-            Span::Month => 3,
-            Span::Ever => 4,
-        }
-    }
-}
-
-fn day_of_month(at: Timestamp) -> i8 {
-    jiff::tz::Offset::UTC.to_datetime(at.civil()).day()
-}
-
 /// One count: whose, of what, over which window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CounterKey {
     /// Tenant and mode.
     pub space: Space,
@@ -176,19 +210,25 @@ impl CounterKey {
         self.space.tenant
     }
 
-    /// From when on the count may be forgotten. Usage is kept; counts of client networks are not.
+    /// From when on the count may be forgotten. Usage is kept; counts of client networks and details of calls are not.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        let fleeting = matches!(self.counter, Counter::RequestsFrom(_) | Counter::GuessesFrom(_));
-        fleeting.then(|| Timestamp::from_millis(self.starts_at.as_millis() + 2 * HOUR))
+        let kept_for = match self.counter {
+            Counter::RequestsFrom(_) | Counter::GuessesFrom(_) => Duration::from_millis(2 * HOUR as u64),
+            _ if self.span == Span::FiveMinutes => Duration::from_millis(HOUR as u64),
+            Counter::RouteMicros(_) | Counter::ResponseTimes(..) => RECENT,
+            Counter::Errors(..) => REPORTED,
+            _ => return None,
+        };
+        Some(self.starts_at + kept_for)
     }
 
     /// The form stores keep, which sorts by tenant, mode, counter, span and time.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(44);
+        let mut bytes = Vec::with_capacity(60);
         bytes.extend_from_slice(self.space.tenant.as_bytes());
         bytes.extend_from_slice(&[self.space.mode.byte(), self.counter.code(), self.span.code()]);
         bytes.extend_from_slice(&self.starts_at.as_millis().to_be_bytes());
-        bytes.extend_from_slice(self.counter.part());
+        bytes.extend_from_slice(self.counter.part().as_slice());
         bytes
     }
 
@@ -204,7 +244,22 @@ impl CounterKey {
             span: Span::from_code(*span)?,
             starts_at: Timestamp::from_millis(i64::from_be_bytes(*starts_at)),
         };
-        (key.counter.part() == part).then_some(key)
+        (key.counter.part().as_slice() == part).then_some(key)
+    }
+}
+
+/// As [`to_bytes`](CounterKey::to_bytes) sorts.
+impl Ord for CounterKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let place =
+            |key: &Self| (key.space.tenant, key.space.mode.byte(), key.counter.code(), key.span.code(), key.starts_at);
+        place(self).cmp(&place(other)).then_with(|| self.counter.part().cmp(&other.counter.part()))
+    }
+}
+
+impl PartialOrd for CounterKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -220,34 +275,33 @@ impl Space {
 mod tests {
     use super::*;
 
+    /// With every part that has a form of its own.
+    fn keys() -> Vec<CounterKey> {
+        let space = Space { tenant: TenantId::from_bytes([7; 16]), mode: Mode::Test };
+        let parts: [&[u8]; 5] = [&[9; 16], b"\x01", b"\x00\x21", b"\x02verify-otp", b"\x00\x21verify-otp"];
+        let counters = (0..=u8::MAX).flat_map(|code| parts.map(|part| (code, Counter::from_code(code, part))));
+        let counters =
+            counters.filter_map(|(code, counter)| counter.inspect(|counter| assert_eq!(counter.code(), code)));
+        let times = [1_769_847_330_123, 1_769_857_330_123].map(Timestamp::from_millis);
+        let of_span = |counter| Span::ALL.map(|span| times.map(|at| CounterKey::at(space, counter, span, at))).concat();
+        counters.flat_map(of_span).collect()
+    }
+
     #[test]
     fn a_stored_key_is_read_back_and_nothing_else_is() {
-        let space = Space { tenant: TenantId::from_bytes([7; 16]), mode: Mode::Test };
-        let at = Timestamp::from_millis(1_769_847_330_123);
-        for code in 0..=u8::MAX {
-            let Some(counter) = Counter::from_code(code, &[9; 16]) else { continue };
-            assert_eq!(counter.code(), code);
-            for span in [Span::Hour, Span::Day, Span::Month, Span::Ever] {
-                let key = CounterKey::at(space, counter, span, at);
-                let bytes = key.to_bytes();
-                assert_eq!(CounterKey::from_bytes(&bytes), Some(key));
-                assert_eq!(CounterKey::from_bytes(&bytes[..bytes.len() - 1]), None);
-                assert_eq!(CounterKey::from_bytes(&[&bytes[..], &[0]].concat()), None);
-            }
+        for key in keys() {
+            let bytes = key.to_bytes();
+            assert_eq!(CounterKey::from_bytes(&bytes), Some(key));
+            assert_eq!(CounterKey::from_bytes(&[&bytes[..], &[0]].concat()), None);
+            assert_ne!(CounterKey::from_bytes(&bytes[..bytes.len() - 1]), Some(key));
         }
     }
 
     #[test]
-    fn windows_are_calendar_windows() {
-        let at = |text: &str| Timestamp::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
-        for (span, inside, start, end) in [
-            (Span::Hour, "2026-02-28T23:59:59.999Z", "2026-02-28T23:00:00Z", "2026-03-01T00:00:00Z"),
-            (Span::Day, "2026-02-28T23:59:59.999Z", "2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z"),
-            (Span::Month, "2026-02-28T23:59:59.999Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
-            (Span::Month, "2026-12-31T12:00:00Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
-            (Span::Month, "2028-02-29T00:00:00Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
-        ] {
-            assert_eq!((span.start(at(inside)), span.end(at(inside))), (at(start), at(end)), "{span:?} {inside}");
-        }
+    fn keys_sort_as_their_stored_form() {
+        let (mut keys, mut stored) = (keys(), keys().iter().map(CounterKey::to_bytes).collect::<Vec<_>>());
+        keys.sort_unstable();
+        stored.sort_unstable();
+        assert_eq!(keys.iter().map(CounterKey::to_bytes).collect::<Vec<_>>(), stored);
     }
 }

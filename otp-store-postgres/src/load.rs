@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use otp_core::store::{CorruptRecord, Key, Kind, Read, Record, SmallBytes, Snapshot, StoreError};
-use otp_core::usage::CounterKey;
+use otp_core::usage::{CounterKey, CounterRange};
 use tokio_postgres::Row;
 
 use crate::error::Broken;
@@ -27,12 +27,13 @@ pub(crate) struct Load {
     aliases: BTreeMap<Kind, Vec<SmallBytes>>,
     pages: BTreeMap<Kind, Vec<Page>>,
     counters: Vec<CounterKey>,
+    ranges: Vec<CounterRange>,
 }
 
 impl Load {
     pub fn of<'a>(wanted: impl IntoIterator<Item = &'a Read>) -> Self {
         let (mut keys, mut aliases, mut pages) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut counters = BTreeSet::new();
+        let (mut counters, mut ranges) = (BTreeSet::new(), BTreeSet::new());
         for read in wanted {
             match read {
                 Read::Record(key) => {
@@ -47,6 +48,9 @@ impl Load {
                 Read::Counter(key) => {
                     counters.insert(*key);
                 }
+                Read::Counters(range) => {
+                    ranges.insert(*range);
+                }
                 Read::Alias(..) | Read::Owned { .. } => {}
             }
         }
@@ -56,6 +60,7 @@ impl Load {
             aliases: by_kind(aliases),
             pages: by_kind(pages),
             counters: counters.into_iter().collect(),
+            ranges: ranges.into_iter().collect(),
         }
     }
 
@@ -77,6 +82,15 @@ impl Load {
         let mut steps: Vec<Step> = keys.chain(aliases).chain(pages).collect();
         if !self.counters.is_empty() {
             steps.push(Step::Call(Query::Counts, counter_keys(&self.counters)));
+        }
+        if !self.ranges.is_empty() {
+            let key = |key: CounterKey| counter_keys_of(&key).1;
+            let params = vec![
+                array(&self.ranges, |range| counter_keys_of(&range.first()).0),
+                array(&self.ranges, |range| key(range.first())),
+                array(&self.ranges, |range| key(range.end())),
+            ];
+            steps.push(Step::Call(Query::CountRanges, params));
         }
         steps
     }
@@ -108,8 +122,17 @@ impl Load {
                 found.pages.insert((kind, page), keys);
             }
         }
-        let counts = answers.next().unwrap_or_default();
-        found.counts = counts.iter().map(count).collect::<Result<_, _>>()?;
+        if !self.counters.is_empty() {
+            let counts = answers.next().unwrap_or_default();
+            found.counts = counts.iter().map(count).collect::<Result<_, _>>()?;
+        }
+        if !self.ranges.is_empty() {
+            let counts = answers.next().unwrap_or_default();
+            let counts = counts.iter().map(count).collect::<Result<Vec<_>, _>>()?;
+            // A count that this program does not know is left out.
+            found.ranged =
+                counts.iter().filter_map(|(key, value)| Some((CounterKey::from_bytes(key)?, *value))).collect();
+        }
         Ok(found)
     }
 }
@@ -162,6 +185,8 @@ pub(crate) struct Found {
     aliases: HashMap<(Kind, SmallBytes), Key>,
     pages: HashMap<(Kind, Page), Vec<Key>>,
     counts: HashMap<Vec<u8>, u64>,
+    /// What all ranges that were read hold.
+    ranged: BTreeMap<CounterKey, u64>,
 }
 
 impl Found {
@@ -192,6 +217,7 @@ impl Found {
                     }
                 }
                 Read::Counter(key) => seen.counters.push((*key, self.count(key).saturating_add(writes.sum(key)))),
+                Read::Counters(range) => seen.counters.extend(self.counts(range, writes)),
             }
         }
         Ok(seen)
@@ -206,6 +232,16 @@ impl Found {
             Some(Err(corrupt)) => Err(StoreError::Corrupt(Box::new(Arc::clone(corrupt)))),
             None => Ok(None),
         }
+    }
+
+    fn counts(&self, range: &CounterRange, writes: &Writes) -> BTreeMap<CounterKey, u64> {
+        let stored = self.ranged.range(range.first()..range.end());
+        let mut counts: BTreeMap<_, _> = stored.map(|(key, value)| (*key, *value)).collect();
+        for (key, sum) in writes.sums(range) {
+            let count = counts.entry(key).or_default();
+            *count = count.saturating_add(sum);
+        }
+        counts
     }
 
     /// A count, if it was read; zero if it was never added to.

@@ -52,10 +52,11 @@ pub(crate) enum Query {
     Noted,
     Note,
     Inventory,
+    CountRanges,
     Of(Kind, Op),
 }
 
-const SINGLE: [&str; 8] = [
+const SINGLE: [&str; 9] = [
     "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k",
     "SELECT c.tenant, c.key, c.value FROM unnest($1::bytea[], $2::bytea[]) AS k (tenant, key) \
      JOIN counter c ON c.tenant = k.tenant AND c.key = k.key",
@@ -71,6 +72,8 @@ const SINGLE: [&str; 8] = [
     "SELECT value FROM meta WHERE name = $1",
     "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     "SELECT tenant, key, value FROM counter WHERE (tenant, key) > ($1, $2) ORDER BY tenant, key LIMIT $3",
+    "SELECT c.tenant, c.key, c.value FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS r (tenant, first, past) \
+     JOIN counter c ON c.tenant = r.tenant AND c.key >= r.first AND c.key < r.past",
 ];
 
 impl Query {
@@ -84,6 +87,7 @@ impl Query {
             Query::Noted => 5,
             Query::Note => 6,
             Query::Inventory => 7,
+            Query::CountRanges => 8,
             Query::Of(kind, op) => SINGLE.len() + kind as usize * OPS.len() + op as usize,
         }
     }
@@ -224,7 +228,7 @@ mod tests {
             |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, kind.shape()));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
         let single = [Query::Counts, Query::AddTo, Query::Guard, Query::SweepCounters, Query::Noted, Query::Note];
-        of_kinds.chain(single).chain([Query::Inventory])
+        of_kinds.chain(single).chain([Query::Inventory, Query::CountRanges])
     }
 
     async fn plan(client: &Client, text: &str) -> String {

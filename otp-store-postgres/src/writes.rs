@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use otp_core::Timestamp;
 use otp_core::store::{Add, Changes, Key, Kind, Record, Snapshot};
-use otp_core::usage::CounterKey;
+use otp_core::usage::{CounterKey, CounterRange};
 
 use crate::load::counter_keys;
 use crate::rows::{self, array, clamp};
@@ -111,6 +111,11 @@ impl Writes {
     /// What is added to a count.
     pub fn sum(&self, counter: &CounterKey) -> u64 {
         self.sums.get(counter).map_or(0, |sum| sum.by)
+    }
+
+    /// What is added to the counts of a range.
+    pub fn sums(&self, range: &CounterRange) -> impl Iterator<Item = (CounterKey, u64)> {
+        self.sums.range(range.first()..range.end()).map(|(key, sum)| (*key, sum.by))
     }
 
     /// The statements: kind by kind, keys and counts in their order.

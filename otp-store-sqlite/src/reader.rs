@@ -88,6 +88,7 @@ fn load(db: &mut impl Prepared, wanted: &[Read]) -> Result<Snapshot, Failure> {
     for read in wanted {
         match read {
             Read::Counter(key) => seen.counters.push((*key, stored_count(db, key)?)),
+            Read::Counters(range) => seen.counters.extend(rows::count_range(db, range)?),
             record => rows::load(db, record, &mut seen.records)?,
         }
     }

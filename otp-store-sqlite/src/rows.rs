@@ -1,7 +1,7 @@
 //! Records to rows and back.
 
 use otp_core::store::{CorruptRecord, Due, Key, Kind, LeaseId, Read, Record, SmallBytes};
-use otp_core::usage::CounterKey;
+use otp_core::usage::{CounterKey, CounterRange};
 use otp_core::{TenantId, Timestamp};
 use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Result, Row, Statement};
@@ -31,7 +31,7 @@ pub(crate) fn load(db: &mut impl Prepared, read: &Read, found: &mut Vec<Record>)
                 collect(page, *kind, found)
             })?
         }
-        Read::Alias(..) | Read::Owned { .. } | Read::Counter(_) => Ok(()),
+        Read::Alias(..) | Read::Owned { .. } | Read::Counter(_) | Read::Counters(_) => Ok(()),
     };
     Ok(outcome?)
 }
@@ -63,13 +63,26 @@ pub(crate) fn counts(
     let found = db.with(Query::Counts, |page| {
         page.raw_bind_parameter(1, after.map(|key| key.to_bytes()).unwrap_or_default())?;
         page.raw_bind_parameter(2, clamp(limit as u64))?;
-        let (mut rows, mut found) = (page.raw_query(), Vec::new());
-        while let Some(row) = rows.next()? {
-            let (key, value): (Vec<u8>, i64) = (row.get(0)?, row.get(1)?);
-            found.extend(CounterKey::from_bytes(&key).map(|key| (key, u64::try_from(value).unwrap_or(0))));
-        }
-        Ok(found)
+        collect_counts(page)
     })?;
+    Ok(found)
+}
+
+/// The counts of a range, in the order of the keys' bytes.
+pub(crate) fn count_range(db: &mut impl Prepared, range: &CounterRange) -> Result<Vec<(CounterKey, u64)>> {
+    db.with(Query::CountRange, |find| {
+        find.raw_bind_parameter(1, range.first().to_bytes())?;
+        find.raw_bind_parameter(2, range.end().to_bytes())?;
+        collect_counts(find)
+    })
+}
+
+fn collect_counts(query: &mut Statement<'_>) -> Result<Vec<(CounterKey, u64)>> {
+    let (mut rows, mut found) = (query.raw_query(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let (key, value): (Vec<u8>, i64) = (row.get(0)?, row.get(1)?);
+        found.extend(CounterKey::from_bytes(&key).map(|key| (key, u64::try_from(value).unwrap_or(0))));
+    }
     Ok(found)
 }
 

@@ -46,10 +46,11 @@ pub(crate) enum Query {
     AddTo,
     SweepCounters,
     Counts,
+    CountRange,
     Of(Kind, Op),
 }
 
-const SINGLE: [&str; 8] = [
+const SINGLE: [&str; 9] = [
     "BEGIN IMMEDIATE",
     "BEGIN",
     "COMMIT",
@@ -59,6 +60,7 @@ const SINGLE: [&str; 8] = [
      ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
     "DELETE FROM counter WHERE rowid IN (SELECT rowid FROM counter WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
     "SELECT key, value FROM counter WHERE key > ?1 ORDER BY key LIMIT ?2",
+    "SELECT key, value FROM counter WHERE key >= ?1 AND key < ?2 ORDER BY key",
 ];
 
 impl Query {
@@ -72,6 +74,7 @@ impl Query {
             Query::AddTo => 5,
             Query::SweepCounters => 6,
             Query::Counts => 7,
+            Query::CountRange => 8,
             Query::Of(kind, op) => SINGLE.len() + kind as usize * OPS.len() + op as usize,
         }
     }
@@ -228,7 +231,9 @@ mod tests {
         let of_kind =
             |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, kind.shape()));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
-        for query in of_kinds.chain([Query::Count, Query::AddTo, Query::SweepCounters, Query::Counts]) {
+        for query in
+            of_kinds.chain([Query::Count, Query::AddTo, Query::SweepCounters, Query::Counts, Query::CountRange])
+        {
             let text = texts.of(query);
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
             let plan: Vec<String> = explain.raw_query().mapped(|row| row.get(3)).map(Result::unwrap).collect();

@@ -92,6 +92,10 @@ impl<'a> Transaction<'a> {
         for read in wanted {
             match read {
                 Read::Counter(key) => seen.counters.push((*key, self.count(key)?)),
+                Read::Counters(range) => {
+                    self.write_counts()?;
+                    seen.counters.extend(rows::count_range(&mut self.db, range)?);
+                }
                 record => rows::load(&mut self.db, record, &mut seen.records)?,
             }
         }

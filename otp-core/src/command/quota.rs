@@ -10,7 +10,7 @@ use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
 
 /// The quotas of a space at a time.
-pub(super) struct Quotas<'a> {
+pub(crate) struct Quotas<'a> {
     pub plan: &'a Plan,
     pub space: Space,
     pub now: Timestamp,
@@ -32,7 +32,7 @@ impl Quotas<'_> {
         let limit = match span {
             Span::Day => self.plan.otp_per_day,
             Span::Month => self.plan.otp_per_month,
-            Span::Hour | Span::Ever => None,
+            Span::FiveMinutes | Span::Hour | Span::Ever => None,
         };
         limit.filter(|_| self.space.is_billed())
     }

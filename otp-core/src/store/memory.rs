@@ -143,6 +143,10 @@ impl Tables {
                     seen.records.extend(page);
                 }
                 Read::Counter(key) => seen.counters.push((*key, self.count(key))),
+                Read::Counters(range) => {
+                    let counts = self.counters.range(range.first()..range.end());
+                    seen.counters.extend(counts.map(|(key, count)| (*key, *count)));
+                }
             }
         }
         seen

@@ -35,7 +35,7 @@ pub use shape::Shape;
 use crate::clock::Timestamp;
 use crate::id::TenantId;
 use crate::subject::BucketKey;
-use crate::usage::CounterKey;
+use crate::usage::{CounterKey, CounterRange};
 
 /// What a command has to itself while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +76,8 @@ pub enum Read {
     },
     /// A count; one that was never added to is zero.
     Counter(CounterKey),
+    /// All counts of a range that were ever added to, in the order of their keys.
+    Counters(CounterRange),
 }
 
 impl Read {
@@ -117,6 +119,11 @@ impl Snapshot {
     /// The first record of a type, where a command reads one of it.
     pub fn one<T: Stored + 'static>(&self) -> Option<&T> {
         self.all().next()
+    }
+
+    /// The counts of a range that was read.
+    pub fn counts(&self, range: CounterRange) -> impl Iterator<Item = (&CounterKey, u64)> {
+        self.counters.iter().filter(move |(key, _)| range.contains(key)).map(|(key, count)| (key, *count))
     }
 
     /// A count; zero if it was not read.

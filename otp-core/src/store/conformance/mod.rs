@@ -111,6 +111,7 @@ macro_rules! conformance_tests {
             what_is_settled_stays_settled
             a_sweep_removes_what_expired_and_no_more
             everything_is_in_the_inventory_once
+            a_range_of_counts_is_its_windows_and_no_others
             random_commands_agree_with_memory
             one_passcode_has_one_winner
             wrong_guesses_never_pass_the_limit

@@ -12,7 +12,7 @@ use crate::store::{
     Add, Changes, Due, Key, Kind, Lease, MemoryStore, Read, Reads, Record, Scope, Settled, Snapshot, Store, StoreError,
     Stored,
 };
-use crate::usage::CounterKey;
+use crate::usage::{Counter, CounterKey, CounterRange, ErrorCategory, Route, Span};
 use crate::user::User;
 
 /// Random commands give what they give in memory. A longer run with other seeds is [`random_commands`]' to make.
@@ -154,8 +154,26 @@ impl Dice {
         }
     }
 
+    /// Of one of a few windows, and in each of one of a few counters.
     fn counter(&mut self) -> CounterKey {
-        counter(self.tenant())
+        let day = counter(self.tenant());
+        let hour = |hours: u64| after(hours as i64 * 3_600_000);
+        match self.below(4) {
+            0 => day,
+            1 => CounterKey::at(day.space, Counter::FailedAttempts, Span::Hour, hour(self.below(5))),
+            2 => CounterKey::at(day.space, Counter::OtpRequests, Span::Hour, hour(self.below(5))),
+            _ => {
+                let route = Route::named(["", "a", "b"][self.below(3) as usize]);
+                let counter = Counter::Errors(ErrorCategory::ALL[self.below(3) as usize], route);
+                CounterKey::at(day.space, counter, Span::Hour, hour(self.below(3)))
+            }
+        }
+    }
+
+    fn range(&mut self) -> CounterRange {
+        let CounterKey { space, counter, span, .. } = self.counter();
+        let from = self.below(5) as i64 * 3_600_000;
+        CounterRange::new(space, counter, span, after(from), after(from + self.below(4) as i64 * 3_600_000))
     }
 
     /// No record twice: the order within one change is nobody's business.
@@ -199,7 +217,7 @@ impl Dice {
 
     fn read(&mut self) -> Read {
         let (of, number) = (self.tenant(), self.below(6));
-        match self.below(4) {
+        match self.below(5) {
             0 => Read::Record(self.record().key()),
             1 => Read::alias::<User>(subject(of, number * 10 + self.below(3)).as_bytes()),
             2 => {
@@ -207,7 +225,8 @@ impl Dice {
                 let owner = session(of, 0, self.below(2)).owner().unwrap();
                 Read::Owned { kind: Kind::Session, owner, before, limit: self.below(5) as usize }
             }
-            _ => Read::Counter(self.counter()),
+            3 => Read::Counter(self.counter()),
+            _ => Read::Counters(self.range()),
         }
     }
 }

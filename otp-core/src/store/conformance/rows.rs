@@ -5,7 +5,8 @@ use super::samples::{NOW, message, recipient, register, sample, session, subject
 use super::support::{act, after, counter, find, lease, put, record, seen, write};
 use crate::clock::Timestamp;
 use crate::store::{Add, Changes, Due, Item, Key, Kind, Read, Record, SmallBytes, Stored};
-use crate::usage::CounterKey;
+use crate::tenant::{Mode, Space};
+use crate::usage::{Counter, CounterKey, CounterRange, ErrorCategory, Route, Span};
 use crate::user::User;
 
 /// Every kind comes back as it was written, by its key, its alias and its owner, within commands and beside them; and is
@@ -82,6 +83,41 @@ pub async fn everything_is_in_the_inventory_once(fixture: &impl Fixture) {
         counts.sort();
         assert_eq!(counts, counted, "{limit} at a time");
     }
+}
+
+/// A range gives the windows of one counter, span, mode and tenant from its first to before its end, with every part, in
+/// their order, within commands and beside them.
+pub async fn a_range_of_counts_is_its_windows_and_no_others(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let [live, test] = [Mode::Live, Mode::Test].map(|mode| Space { tenant: tenant(1), mode });
+    let hour = |hours: i64| after(hours * 3_600_000);
+    let errors = |name: &str| Counter::Errors(ErrorCategory::Quota, Route::named(name));
+    let mut adds = Vec::new();
+    for space in [live, test, Space { tenant: tenant(2), mode: Mode::Live }] {
+        for counter in [Counter::OtpRequests, Counter::OtpVerifications, errors(""), errors("b"), errors("ba")] {
+            for (hours, span) in (0..30).flat_map(|hours| [Span::Hour, Span::Day].map(|span| (hours, span))) {
+                adds.push(Add { counter: CounterKey::at(space, counter, span, hour(hours)), by: 1, at_most: None });
+            }
+        }
+    }
+    write(&store, Changes { adds, ..Changes::none() }).await;
+
+    let key = |counter, hours| CounterKey::at(live, counter, Span::Hour, hour(hours));
+    let requests = CounterRange::new(live, Counter::OtpRequests, Span::Hour, hour(3), hour(6));
+    let all = CounterRange::new(live, errors("x"), Span::Hour, hour(28), hour(99));
+    let none = CounterRange::new(live, Counter::NewUsers, Span::Hour, hour(0), hour(99));
+    let backwards = CounterRange::new(live, Counter::OtpRequests, Span::Hour, hour(6), hour(3));
+    let errors = [28, 29].map(|hours| ["", "b", "ba"].map(|name| key(errors(name), hours)));
+    let mut expected: Vec<_> = errors.concat().into_iter().map(|key| (key, 1)).collect();
+    expected.extend([3, 4, 5].map(|hours| (key(Counter::OtpRequests, hours), 1)));
+    let wanted = [all, none, requests, backwards].map(Read::Counters).to_vec();
+    let beside = store.read(wanted.clone()).await.unwrap().counters;
+    assert_eq!(beside, expected);
+    let within = act(&store, wanted, |found| (found.counters.clone(), Changes::none())).await.unwrap();
+    assert_eq!(within, expected);
+    let alone = store.read(vec![Read::Counters(requests)]).await.unwrap();
+    assert_eq!(alone.counters, expected[6..]);
+    assert_eq!(alone.counts(requests).count(), 3);
 }
 
 /// The same id under two tenants is two records: neither is found, changed or removed by the other's key.
