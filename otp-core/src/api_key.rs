@@ -268,6 +268,17 @@ pub struct KeyUse {
     pub tenant: TenantId,
     /// Its last use, as of the last flush.
     pub last_used_at: Timestamp,
+    /// How often it was used.
+    #[serde(default)]
+    pub calls: u64,
+}
+
+impl KeyUse {
+    /// Both uses together.
+    pub(crate) fn and(&self, more: &Self) -> Self {
+        let last_used_at = self.last_used_at.max(more.last_used_at);
+        Self { last_used_at, calls: self.calls + more.calls, ..*self }
+    }
 }
 
 impl Stored for KeyUse {

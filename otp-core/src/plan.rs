@@ -87,6 +87,11 @@ impl Plans {
         self.0.iter().find(|plan| plan.name == name)
     }
 
+    /// The one that follows a plan in the order of the file.
+    pub fn after(&self, name: &str) -> Option<&Plan> {
+        self.0.iter().skip_while(|plan| plan.name != name).nth(1)
+    }
+
     /// All names, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|plan| plan.name.as_str())

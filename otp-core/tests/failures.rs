@@ -225,7 +225,7 @@ fn counted(changes: &Changes) -> Vec<(Counter, Span)> {
 
 #[test]
 fn whatever_belongs_together_is_one_commit() {
-    use Kind::{ApiKey, Audit, AuditHead, Challenge, ConfigVersion, Event, KeyUse, Message, Recipient, Session, Tenant, User};
+    use Kind::{ApiKey, Audit, AuditHead, Challenge, ConfigVersion, Event, KeyUse, Message, Recipient, Session, Tenant, User, Visit};
     let world = World::new();
     let acme = world.live();
     let (service, tenant) = (&world.service, acme.space().tenant);
@@ -243,9 +243,10 @@ fn whatever_belongs_together_is_one_commit() {
 
     let mut signed_in = None;
     let commit = only_commit(&world, || signed_in = Some(world.say_at(&acme, ANN, &code).unwrap()));
-    assert_eq!(written(&commit), [Challenge, User, Session, Event, Event, Event]);
+    assert_eq!(written(&commit), [Challenge, User, Session, Event, Event, Event, Visit]);
     let verified = [(Counter::OtpVerifications, Span::Hour), (Counter::SuccessfulLogins, Span::Hour)];
-    assert_eq!(counted(&commit), [verified[0], verified[1], (Counter::Users, Span::Ever)]);
+    let seen = [(Counter::NewUsers, Span::Hour), (Counter::ActiveUsers, Span::Hour)];
+    assert_eq!(counted(&commit), [&verified[..], &[(Counter::Users, Span::Ever)], &seen].concat());
 
     let signed_in = signed_in.unwrap();
     let me = world.me(&signed_in).unwrap();

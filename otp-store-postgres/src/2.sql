@@ -16,3 +16,26 @@ CREATE TABLE "audit_head" (
     PRIMARY KEY (tenant, id)
 ) WITH (fillfactor = 85);
 CREATE INDEX audit_head_expires ON "audit_head" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "visit" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, due_at bigint, lease bytea, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX visit_owner ON "visit" (owner, id);
+CREATE INDEX visit_due ON "visit" (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE "visitors" (
+    tenant bytea NOT NULL, id bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX visitors_expires ON "visitors" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "recent_errors" (
+    tenant bytea NOT NULL, id bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+
+CREATE TABLE "storage_use" (
+    tenant bytea NOT NULL, id bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);

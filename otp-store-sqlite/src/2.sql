@@ -15,3 +15,26 @@ CREATE TABLE audit_head (
     PRIMARY KEY (id, tenant)
 ) STRICT;
 CREATE INDEX audit_head_expires ON audit_head (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE visit (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, due_at INTEGER, lease BLOB, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX visit_owner ON visit (owner, id);
+CREATE INDEX visit_due ON visit (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE visitors (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX visitors_expires ON visitors (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE recent_errors (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+
+CREATE TABLE storage_use (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::event::{Event, EventData};
 use crate::id::{EventId, KeyId, TenantId};
 use crate::signing::StoredSigningKey;
-use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
+use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot, Stored};
 use crate::tenant::{Space, Tenant};
 
 /// Keys of one tenant that are looked at; creating more is refused.
@@ -231,7 +231,7 @@ impl Command for NoteExposure {
     }
 }
 
-/// Notes when keys of one tenant were last used.
+/// Notes when keys of one tenant were last used, and how often.
 pub(crate) struct NoteKeyUse {
     pub tenant: TenantId,
     pub uses: Vec<KeyUse>,
@@ -241,12 +241,16 @@ impl Command for NoteKeyUse {
     type Outcome = ();
 
     fn reads(&self) -> Reads {
-        Reads { scope: Scope::Tenant(self.tenant), wanted: Vec::new() }
+        let wanted = self.uses.iter().map(|used| Read::Record(Stored::key(used))).collect();
+        Reads { scope: Scope::Tenant(self.tenant), wanted }
     }
 
-    fn decide(&self, _seen: &Snapshot) -> (Self::Outcome, Changes) {
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let mut changes = Changes::none();
-        self.uses.iter().cloned().for_each(|noted| changes.put(noted));
+        for used in &self.uses {
+            let known = seen.all::<KeyUse>().find(|known| known.key == used.key);
+            changes.put(known.map_or_else(|| used.clone(), |known| known.and(used)));
+        }
         ((), changes)
     }
 }

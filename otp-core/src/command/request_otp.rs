@@ -226,6 +226,10 @@ impl RequestOtp {
             let at_most = [self.quotas().limit(span), own].into_iter().flatten().min();
             adds.push(Add { counter: self.requests(span), by: 1, at_most });
         }
+        if self.channel != Channel::Email {
+            let counter = Counter::PhoneRequests(self.channel);
+            adds.push(Add::one(CounterKey::at(self.space, counter, Span::Hour, self.now)));
+        }
         if let Some(count) = self.network_requests() {
             adds.push(Add { counter: count, by: 1, at_most: Some(ceiling(count, limits.per_ip)) });
         }

@@ -14,6 +14,7 @@ use crate::error::{Error, Limited};
 use crate::event::{EventData, Person};
 use crate::id::{ChallengeId, EventId, SessionId, UserId};
 use crate::limit::{Allowance, Recipient};
+use crate::message::Channel;
 use crate::passcode::TypedCode;
 use crate::secret::{Digest32, Sealed};
 use crate::service::TenantContext;
@@ -23,6 +24,7 @@ use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::User;
+use crate::visit::Visit;
 
 /// What a right code is exchanged for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -182,12 +184,17 @@ impl VerifyOtp {
                 return (Err(Error::PlanLimit("more users")), Changes::none());
             }
             changes.adds.push(Add { counter: self.users(), by: 1, at_most });
+            changes.adds.push(self.hourly(Counter::NewUsers));
+        }
+        if challenge.channel != Channel::Email {
+            changes.adds.push(self.hourly(Counter::PhoneLogins(challenge.channel)));
         }
         let user = match known {
             Some(user) if self.wanted == Wanted::Session => User { last_login_at: self.now, ..user.clone() },
             Some(user) => user.clone(),
             None => self.new_user(&challenge, address),
         };
+        self.note_visit(&mut changes, known, &user);
         let session = (self.wanted == Wanted::Session).then(|| self.new_session(&user));
         self.tell(&mut changes, &user, &challenge, known.is_none(), session.as_ref());
         if let Some(session) = &session {
@@ -267,9 +274,24 @@ impl VerifyOtp {
         EventSource { space: self.space, at: self.now, person: Some(person) }
     }
 
+    /// The first sign-in of an hour and of a day tells that the user was there.
+    fn note_visit(&self, changes: &mut Changes, known: Option<&User>, user: &User) {
+        let is_first =
+            |span: Span| known.is_none_or(|known| span.start(known.last_login_at) != span.start(user.last_login_at));
+        if is_first(Span::Hour) {
+            changes.adds.push(self.hourly(Counter::ActiveUsers));
+        }
+        if is_first(Span::Day) {
+            changes.put(Visit::of(user, &self.context.keys, self.now));
+        }
+    }
+
     fn usage(&self, outcome: Counter) -> Vec<Add> {
-        let hourly = |counter| Add::one(CounterKey::at(self.space, counter, Span::Hour, self.now));
-        vec![hourly(Counter::OtpVerifications), hourly(outcome)]
+        vec![self.hourly(Counter::OtpVerifications), self.hourly(outcome)]
+    }
+
+    fn hourly(&self, counter: Counter) -> Add {
+        Add::one(CounterKey::at(self.space, counter, Span::Hour, self.now))
     }
 
     /// The caller's budget of guesses at this code.

@@ -90,6 +90,7 @@ impl Builder {
             caches: Caches::default(),
             fresh: Mutex::new(VecDeque::new()),
             uses: Mutex::new(HashMap::new()),
+            calls: Mutex::default(),
         };
         Service { inner: Arc::new(inner) }
     }

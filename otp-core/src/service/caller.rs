@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::context::TenantContext;
 use super::{Service, lock};
 use crate::access::{Origin, counted_network};
-use crate::api_key::{ApiKey, KeyScope, KeyType, PresentedKey};
+use crate::api_key::{ApiKey, KeyScope, KeyType, KeyUse, PresentedKey};
 use crate::audit::{Actor, Audit};
 use crate::command::NoteExposure;
 use crate::error::Error;
@@ -221,11 +221,17 @@ impl Service {
     }
 
     async fn note_use(&self, key: &ApiKey, approach: &Approach<'_>) -> Result<(), Error> {
-        lock(&self.inner.uses).insert((key.tenant, key.id), self.now());
+        let used = KeyUse { key: key.id, tenant: key.tenant, last_used_at: self.now(), calls: 1 };
+        self.note_key_use(used);
         if approach.from_browser && key.key_type == KeyType::Secret {
             self.note_exposure(key).await?;
         }
         Ok(())
+    }
+
+    pub(super) fn note_key_use(&self, used: KeyUse) {
+        let mut noted = lock(&self.inner.uses);
+        noted.entry((used.tenant, used.key)).and_modify(|known| *known = known.and(&used)).or_insert(used);
     }
 
     async fn note_exposure(&self, key: &ApiKey) -> Result<(), Error> {

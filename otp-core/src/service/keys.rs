@@ -16,7 +16,7 @@ use crate::idempotency::{Answer, Idempotency, Once};
 use crate::random::Random;
 use crate::secret::{Digest32, Secret, TenantKeys};
 use crate::signing::StoredSigningKey;
-use crate::store::{FromRecord, Key, Read};
+use crate::store::{FromRecord, Key, Read, StoreError};
 use crate::tenant::{Mode, Space};
 use crate::token::Algorithm;
 
@@ -72,6 +72,8 @@ pub struct KeyView {
     pub status: &'static str,
     /// Its last use.
     pub last_used_at: Option<Timestamp>,
+    /// How often it was used.
+    pub calls: u64,
 }
 
 /// What is to change of a key; `None` leaves it.
@@ -175,12 +177,18 @@ impl Service {
     async fn views(&self, keys: Vec<ApiKey>) -> Result<Vec<KeyView>, Error> {
         let noted = |key: &ApiKey| Read::Record(Key::new::<KeyUse>(key.tenant, key.id.as_bytes()));
         let seen = self.inner.store.read(keys.iter().map(noted).collect()).await?;
-        let used = |noted: &KeyUse| (noted.key, noted.last_used_at);
-        let noted: HashMap<KeyId, Timestamp> = seen.all().map(used).collect();
+        let noted: HashMap<KeyId, &KeyUse> = seen.all().map(|noted: &KeyUse| (noted.key, noted)).collect();
         let recent = lock(&self.inner.uses);
         let view = |key: ApiKey| {
-            let last_used_at = recent.get(&(key.tenant, key.id)).or(noted.get(&key.id)).copied();
-            KeyView { status: key.status(self.now()), key, last_used_at }
+            let (noted, recent) = (noted.get(&key.id).copied(), recent.get(&(key.tenant, key.id)));
+            let used = recent.map(|recent| noted.map_or_else(|| recent.clone(), |noted| noted.and(recent)));
+            let used = used.or(noted.cloned());
+            KeyView {
+                status: key.status(self.now()),
+                last_used_at: used.as_ref().map(|used| used.last_used_at),
+                calls: used.map_or(0, |used| used.calls),
+                key,
+            }
         };
         Ok(keys.into_iter().map(view).collect())
     }
@@ -249,23 +257,23 @@ impl Service {
         Mode::ALL.map(fresh)
     }
 
-    /// Writes down when keys were last used, as noted in memory since the last time. Call it every minute or so.
+    /// Writes down when and how often keys were used, as noted in memory since the last time. Call it every minute or so.
     ///
     /// # Errors
-    /// [`Error::Store`]; what was not written is noted again.
+    /// [`Error::Store`]; what was certainly not written is noted again.
     pub async fn flush_key_uses(&self) -> Result<(), Error> {
         let uses = std::mem::take(&mut *lock(&self.inner.uses));
         let mut by_tenant: HashMap<TenantId, Vec<KeyUse>> = HashMap::new();
-        for ((tenant, key), last_used_at) in uses {
-            by_tenant.entry(tenant).or_default().push(KeyUse { key, tenant, last_used_at });
+        for ((tenant, _), used) in uses {
+            by_tenant.entry(tenant).or_default().push(used);
         }
         let mut outcome = Ok(());
         for (tenant, uses) in by_tenant {
             if let Err(error) = self.run(NoteKeyUse { tenant, uses: uses.clone() }).await {
-                let mut noted = lock(&self.inner.uses);
-                uses.iter().for_each(|used| {
-                    noted.entry((tenant, used.key)).or_insert(used.last_used_at);
-                });
+                // What may have been written is not counted twice.
+                if !matches!(error, Error::Store(StoreError::Unknown(_))) {
+                    uses.into_iter().for_each(|used| self.note_key_use(used));
+                }
                 outcome = Err(error);
             }
         }

@@ -7,18 +7,25 @@ mod audit;
 mod builder;
 mod caller;
 mod configuration;
+mod analytics;
+mod calls;
 mod context;
 mod keys;
+mod ledger;
 mod otp;
 mod sessions;
+mod storage;
 mod tenants;
 mod tokens;
+mod usage;
+mod visitors;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::api_key::KeyUse;
 use crate::clock::{Clock, Timestamp};
 use crate::command::{Chained, Trail};
 use crate::error::Error;
@@ -34,11 +41,15 @@ pub use audit::{AuditQuery, AuditView};
 pub use builder::Builder;
 pub use caller::{Approach, Caller, Client};
 pub use configuration::{ConfigView, VersionView};
+pub use analytics::{ErrorReport, Realtime, Report, RouteTimes};
+pub use calls::RecentCalls;
 pub(crate) use context::TenantContext;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
+pub use ledger::{Difference, Ledger};
 pub use otp::{Deliver, OtpChallenge, OtpRequest, OtpVerification, Proof};
 pub use sessions::{Me, SessionView, SignedIn};
 pub use tenants::{CreatedTenant, EditTenant, NewTenant, TenantView};
+pub use usage::{PlanView, QuotaUse, UsageDay, UsageView};
 pub use worker::Delivered;
 
 /// How far the noted time may be ahead of the clock. Beyond, it was the clock of whoever noted it that was wrong, and waiting
@@ -72,8 +83,10 @@ struct Inner {
     caches: context::Caches,
     /// Messages this process has leased from birth and not yet begun to send.
     fresh: Mutex<VecDeque<Message>>,
-    /// Latest use of each key since the last flush.
-    uses: Mutex<HashMap<(TenantId, KeyId), Timestamp>>,
+    /// Uses of each key since the last flush.
+    uses: Mutex<HashMap<(TenantId, KeyId), KeyUse>>,
+    /// Calls since the last flush.
+    calls: Mutex<calls::NotedCalls>,
 }
 
 impl Service {

@@ -71,6 +71,11 @@ impl Me {
         self.session.id
     }
 
+    /// Tenant and mode of the user.
+    pub fn space(&self) -> Space {
+        self.user.space
+    }
+
     /// Whether the user belongs to the caller's tenant and mode.
     pub fn is_of(&self, caller: &Caller) -> bool {
         self.user.space == caller.space

@@ -16,7 +16,7 @@ use crate::message::{Channel, Message, MessageState, Outgoing, Receipt, SendErro
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled};
 use crate::template::{self, MessageContext, Rendered};
 use crate::tenant::Settings;
-use crate::usage::{Counter, CounterKey, Span};
+use crate::usage::{Counter, CounterKey, ErrorCategory, Route, Span};
 
 /// A sweep of many rounds notes the time once.
 const NOTE_TIME_EVERY: Duration = Duration::from_secs(10);
@@ -202,9 +202,12 @@ impl Service {
             Outcome::Taken(Receipt { provider_id }) => {
                 message.tries += 1;
                 message.state = MessageState::Sent { at: now, provider_id };
-                if message.channel == Channel::Email {
-                    also.adds.push(Add::one(CounterKey::at(message.space, Counter::EmailsSent, Span::Hour, now)));
-                }
+                let sent = match message.channel {
+                    Channel::Email => Counter::EmailsSent,
+                    Channel::Sms => Counter::SmsSent,
+                    Channel::Whatsapp => Counter::WhatsappSent,
+                };
+                also.adds.push(Add::one(CounterKey::at(message.space, sent, Span::Hour, now)));
             }
             Outcome::Pointless => message.state = MessageState::Expired { at: now },
             Outcome::Refused(error) => self.refused(&mut message, &mut also, error, now),
@@ -226,6 +229,11 @@ impl Service {
             Some(again) => message.due = Due { at: Some(again), lease: None },
             None => {
                 message.state = MessageState::Failed { at: now, reason: reason.clone() };
+                let category = ErrorCategory::EmailDelivery;
+                for failed in [Counter::MessagesFailed(message.channel), Counter::Errors(category, delivery())] {
+                    also.adds.push(Add::one(CounterKey::at(message.space, failed, Span::Hour, now)));
+                }
+                self.note_error(message.space, category, "message_failed", delivery());
                 let person = Person {
                     subject: message.subject,
                     user: None,
@@ -252,6 +260,11 @@ impl Service {
         }
         Ok(self.inner.store.sweep(self.now(), limit).await?)
     }
+}
+
+/// Where messages that fail are told of, among the routes.
+fn delivery() -> Route {
+    Route::named("delivery")
 }
 
 enum Outcome {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_key::{ApiKey, KeyUse};
 use crate::audit::{Audit, AuditHead};
+use crate::call::{RecentErrors, StorageUse};
 use crate::challenge::Challenge;
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
@@ -18,6 +19,7 @@ use crate::session::Session;
 use crate::signing::StoredSigningKey;
 use crate::tenant::Tenant;
 use crate::user::User;
+use crate::visit::{Visit, Visitors};
 
 /// Up to 32 bytes without an allocation: ids, owners and aliases.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -287,4 +289,12 @@ records! {
     AuditHead(AuditHead) = "audit_head";
     /// A version of a tenant's configuration.
     ConfigVersion(ConfigVersion) = "config_version";
+    /// A user's first sign-in of a day.
+    Visit(Visit) = "visit";
+    /// The users of a day.
+    Visitors(Visitors) = "visitors";
+    /// The last errors of a space.
+    RecentErrors(RecentErrors) = "recent_errors";
+    /// How much a tenant's records take.
+    StorageUse(StorageUse) = "storage_use";
 }

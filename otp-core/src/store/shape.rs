@@ -29,6 +29,9 @@ impl Kind {
             }
             Kind::Recipient | Kind::Reply | Kind::AuditHead => of(false, false, false, true),
             Kind::Message => of(false, false, true, true),
+            Kind::Visit => of(true, false, true, false),
+            Kind::Visitors => of(false, false, false, true),
+            Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),
         }
     }
 }

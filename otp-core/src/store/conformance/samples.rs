@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::api_key::{ApiKey, KeyState, KeyType, KeyUse};
 use crate::audit::{Action, Actor, Audit, AuditHead};
+use crate::call::{CallError, RecentErrors, StorageUse};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
@@ -17,10 +18,13 @@ use crate::random::SeededRandom;
 use crate::secret::{Digest32, KeyRing, Sealed};
 use crate::session::{Session, SessionState};
 use crate::signing::StoredSigningKey;
+use crate::sketch::Sketch;
 use crate::store::{Due, Kind, Record};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::{Change, Mode, Settings, Space, Tenant, TenantStatus};
 use crate::token::Algorithm;
+use crate::usage::ErrorCategory;
+use crate::visit::{Visit, Visitors};
 
 /// When the cases begin.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -57,7 +61,8 @@ fn sealed(tenant: TenantId, number: u64) -> Sealed {
 
 /// A register: a record with a number in it.
 pub(super) fn register(number: u64, value: i64) -> KeyUse {
-    KeyUse { key: KeyId::from_bytes(id(number)), tenant: tenant(1), last_used_at: Timestamp::from_millis(value) }
+    let last_used_at = Timestamp::from_millis(value);
+    KeyUse { key: KeyId::from_bytes(id(number)), tenant: tenant(1), last_used_at, calls: 0 }
 }
 
 /// A user with an alias of its own choice.
@@ -150,6 +155,10 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Reply => reply(tenant, number).into(),
         Kind::AuditHead => audit_head(tenant, number).into(),
         Kind::ConfigVersion => config_version(tenant, number).into(),
+        Kind::Visit => visit(tenant, number).into(),
+        Kind::Visitors => visitors(tenant, number).into(),
+        Kind::RecentErrors => recent_errors(tenant, number).into(),
+        Kind::StorageUse => StorageUse { tenant, measured: vec![(NOW, number)] }.into(),
     }
 }
 
@@ -273,6 +282,23 @@ fn reply(tenant: TenantId, number: u64) -> StoredReply {
         outcome: sealed(tenant, number),
         created_at: NOW,
     }
+}
+
+fn visit(tenant: TenantId, number: u64) -> Visit {
+    Visit { space: space(tenant), day: NOW, digest: number, due: Due { at: Some(NOW), lease: None } }
+}
+
+fn visitors(tenant: TenantId, number: u64) -> Visitors {
+    let mut people = Sketch::default();
+    people.insert(number);
+    Visitors { space: space(tenant), day: NOW + Duration::from_secs(number * 86_400), people }
+}
+
+fn recent_errors(tenant: TenantId, number: u64) -> RecentErrors {
+    let [code, route] = ["otp_invalid", "verify-otp"].map(str::to_owned);
+    let at = NOW + Duration::from_secs(number);
+    let errors = vec![CallError { at, category: ErrorCategory::Authentication, code, route }];
+    RecentErrors { space: space(tenant), errors }
 }
 
 #[cfg(test)]
