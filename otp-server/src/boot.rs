@@ -120,6 +120,9 @@ async fn close(service: Service, installation: Installation) {
     if let Err(error) = service.flush_key_uses().await {
         tracing::warn!(code = error.code(), %error, "the last use of some keys was not written down");
     }
+    if let Err(error) = service.flush_calls().await {
+        tracing::warn!(code = error.code(), %error, "the last calls were not counted");
+    }
     drop(service);
     installation.close().await;
     tracing::info!("stopped");

@@ -1,4 +1,4 @@
-//! The loops behind the requests: messages are sent, what has expired is removed, key uses are written down.
+//! The loops behind the requests: messages are sent, what has expired is removed, what was counted is written down.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Records removed in one transaction, which others wait for.
 const SWEEP_BATCH: usize = 500;
 const FLUSH_EVERY: Duration = Duration::from_secs(30);
+const FLUSH_CALLS_EVERY: Duration = Duration::from_secs(5);
+const FOLD_EVERY: Duration = Duration::from_secs(60);
+/// Visits folded at a time.
+const FOLD_BATCH: usize = 1_000;
+/// How often it is looked whether storage is to be measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(1_800);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// After a panic, which the log tells of, a loop is started again.
@@ -43,6 +49,9 @@ impl Workers {
         keep_up(&mut loops, &worker, Worker::send_pending);
         keep_up(&mut loops, &worker, Worker::sweep);
         keep_up(&mut loops, &worker, Worker::flush);
+        keep_up(&mut loops, &worker, Worker::flush_calls);
+        keep_up(&mut loops, &worker, Worker::fold);
+        keep_up(&mut loops, &worker, Worker::measure);
         Self { stop, loops }
     }
 
@@ -114,6 +123,32 @@ impl Worker {
         let mut ticks = every(FLUSH_EVERY, Instant::now() + FLUSH_EVERY);
         while self.waits_for(&mut ticks).await {
             self.done("flush", self.service.flush_key_uses().await).await;
+        }
+    }
+
+    async fn flush_calls(mut self) {
+        let mut ticks = every(FLUSH_CALLS_EVERY, Instant::now() + FLUSH_CALLS_EVERY);
+        while self.waits_for(&mut ticks).await {
+            self.done("count calls", self.service.flush_calls().await).await;
+        }
+    }
+
+    async fn fold(mut self) {
+        let mut ticks = every(FOLD_EVERY, Instant::now() + FOLD_EVERY);
+        while self.waits_for(&mut ticks).await {
+            while self.done("fold", self.service.fold_visits(FOLD_BATCH).await).await == Some(FOLD_BATCH) {}
+        }
+    }
+
+    async fn measure(mut self) {
+        let mut ticks = every(MEASURE_EVERY, Instant::now() + FOLD_EVERY);
+        while self.waits_for(&mut ticks).await {
+            let mut stopped = self.stopped.clone();
+            let measured = tokio::select! {
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+                measured = self.service.measure_storage() => measured,
+            };
+            self.done("measure", measured).await;
         }
     }
 

@@ -14,6 +14,7 @@ use otp_core::secret::{Digest32, Secret};
 use otp_core::{Approach, Caller, Client, Me, TenantId};
 
 use super::App;
+use super::calls::CallOf;
 use super::layers::RequestId;
 use super::problem::Problem;
 use crate::listen::Peer;
@@ -38,6 +39,7 @@ pub struct Asker {
     request_id: Option<String>,
     idempotency_key: Option<HeaderValue>,
     operation: String,
+    call: CallOf,
 }
 
 impl FromRequestParts<Arc<App>> for Asker {
@@ -59,6 +61,7 @@ impl FromRequestParts<Arc<App>> for Asker {
             request_id: parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone()),
             idempotency_key: headers.get("idempotency-key").cloned(),
             operation: format!("{} {}", parts.method, parts.uri.path()),
+            call: parts.extensions.get::<CallOf>().cloned().unwrap_or_default(),
         })
     }
 }
@@ -173,7 +176,9 @@ impl Asker {
 
     async fn authenticate(&self, app: &App, key: &Secret) -> Result<Caller, Problem> {
         let approach = Approach { origin: self.origin.as_deref(), ip: self.ip, from_browser: self.from_browser };
-        Ok(app.service.authenticate(key.expose(), &approach).await?.with_client(self.client()))
+        let caller = app.service.authenticate(key.expose(), &approach).await?;
+        self.call.tell(caller.space());
+        Ok(caller.with_client(self.client()))
     }
 
     /// The tenant behind a secret key, on a route that browsers must not call.
@@ -228,6 +233,7 @@ impl Asker {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_token", detail));
         };
         let me = app.service.me(token.expose()).await?;
+        self.call.tell(me.space());
         if let Some(caller) = self.key_beside_token(app).await?
             && !me.is_of(&caller)
         {

@@ -87,6 +87,12 @@ problem_sets! {
     /// Of routes that take a query.
     ReadProblems:
         "400" => "`invalid_field`, `invalid_cursor`.";
+    /// Of routes that take a format.
+    QueryProblems:
+        "400" => "`invalid_field`.";
+    /// Of routes that take a period.
+    PeriodProblems:
+        "400" => "`invalid_period`, `invalid_granularity`, `invalid_timezone`, `invalid_field`.";
     /// Of routes that take a body.
     WriteProblems:
         "400" => "`invalid_json`, `invalid_request`, or the code of the field that `errors` names.",

@@ -45,6 +45,8 @@ pub struct KeyBody {
     created_at: String,
     #[schema(format = DateTime)]
     last_used: Option<String>,
+    /// How often it was used.
+    calls: u64,
     #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
@@ -65,6 +67,7 @@ impl From<KeyView> for KeyBody {
             scopes: key.scopes,
             created_at: key.created_at.to_string(),
             last_used: view.last_used_at.map(|at| at.to_string()),
+            calls: view.calls,
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::App;
+use super::calls::CallOf;
 use super::problem::ProblemCode;
 
 /// The request's id, in its extensions.
@@ -32,6 +33,8 @@ pub fn current_request_id() -> Option<String> {
 pub async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = request_id(&app, request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let call = CallOf::default();
+    request.extensions_mut().insert(call.clone());
     let (is_shared, origin) = (is_shared(&request), cross_origin(&request));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -44,6 +47,7 @@ pub async fn around(State(app): State<Arc<App>>, mut request: Request, next: Nex
     };
     let took = started.elapsed();
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), ?took, "answered"));
+    call.note(&app, &method, route.as_deref(), &response, took);
     app.metrics.request(route.as_deref().unwrap_or("-"), &method, response.status().as_u16(), took);
     if is_shared {
         // Also without an origin: a cache must not give that answer to a browser that has one.

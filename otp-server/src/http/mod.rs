@@ -2,10 +2,13 @@
 //!
 //! [`routes`] is an ordinary axum router, so another program can mount it in its own; the `embed_axum` example does.
 
+mod analytics;
 mod asker;
 mod auth;
 mod body;
 mod configuration;
+mod calls;
+mod csv;
 mod customers;
 mod docs;
 mod health;
@@ -16,9 +19,11 @@ mod list;
 mod metrics;
 mod path;
 mod problem;
+mod realtime;
 mod sessions;
 mod settings;
 mod standing;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,6 +108,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(docs::customer_test_jwks))
         .routes(paths!(customers::create, customers::list))
         .routes(paths!(customers::own, customers::edit_own))
+        .routes(paths!(usage::usage))
+        .routes(paths!(usage::plan))
+        .routes(paths!(analytics::analytics))
+        .routes(paths!(realtime::realtime))
+        .routes(paths!(realtime::errors))
         .routes(paths!(customers::one, customers::edit))
         .routes(paths!(standing::set_status))
         .routes(paths!(standing::suspend))

@@ -51,7 +51,9 @@ async fn the_last_use_of_a_key_is_noted() {
     let noted = "2026-01-31T08:17:00.123Z";
     assert_eq!(status_of(&world, &customer, &customer.key_id).await["lastUsed"], noted);
     world.service.flush_key_uses().await.unwrap();
-    assert_eq!(status_of(&world, &customer, &customer.key_id).await["lastUsed"], noted);
+    world.send(me(&customer.key)).await.ok();
+    let status = status_of(&world, &customer, &customer.key_id).await;
+    assert_eq!((&status["lastUsed"], &status["calls"]), (&json!(noted), &json!(2)));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy sees only the functions marked #[test] as tests
 
+mod analytics;
 mod bodies;
 mod call;
 mod codes;

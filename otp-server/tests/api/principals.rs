@@ -24,6 +24,11 @@ POST /admin/customers             key?  sk    adm   adm   adm   key!  key!  ok  
 GET /admin/customers              key?  sk    adm   adm   adm   key!  key!  ok    key!  key?
 GET /admin/customers/me           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 PUT /admin/customers/me           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/customers/me/usage     key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/customers/me/plan      key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/analytics              key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/analytics/realtime     key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/analytics/errors       key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 GET /admin/customers/ID           key?  sk    ok    ok    404   key!  key!  ok    key!  key?
 PUT /admin/customers/ID           key?  sk    adm   adm   404   key!  key!  ok    key!  key?
 PUT /admin/customers/ID/status    key?  sk    adm   adm   404   key!  key!  ok    key!  key?

@@ -61,8 +61,13 @@ fn every_route_is_documented() {
         GET /.well-known/jwks.json\n\
         GET /admin/config\n\
         GET /admin/config/versions\n\
+        GET /admin/analytics\n\
+        GET /admin/analytics/errors\n\
+        GET /admin/analytics/realtime\n\
         GET /admin/customers\n\
         GET /admin/customers/me\n\
+        GET /admin/customers/me/plan\n\
+        GET /admin/customers/me/usage\n\
         GET /admin/customers/{id}\n\
         GET /admin/customers/{id}/api-keys\n\
         GET /auth/me\n\
@@ -135,6 +140,10 @@ impl Stage {
             _ if of.starts_with("/auth") => call.bearer(&self.user.token),
             _ if is_own(of) => call.bearer(&self.customer.key),
             _ if of.starts_with("/admin") => call.bearer(ADMIN),
+            _ if template.starts_with("/auth") => call.bearer(&self.user.token),
+            _ if template.starts_with("/admin/analytics") => call.bearer(&self.customer.key),
+            _ if template.starts_with("/admin/customers/me/") => call.bearer(&self.customer.key),
+            _ if template.starts_with("/admin") => call.bearer(ADMIN),
             _ => call,
         }
     }
@@ -164,6 +173,12 @@ impl Stage {
                 let mut call = request();
                 call.path.push_str("?limit=0");
                 self.send(call).await
+            }
+            400 if operation.starts_with("GET /admin/analytics") => {
+                self.send(get(format!("{}?startDate=x", &operation[4..])).bearer(&self.customer.key)).await
+            }
+            400 if operation == "GET /admin/customers/me/usage" => {
+                self.send(get("/admin/customers/me/usage?format=pdf").bearer(&self.customer.key)).await
             }
             400 => self.send(request().raw("{")).await,
             401 if operation == "POST /auth/refresh" => self.send(request().json(&json!({"refreshToken": "x"}))).await,
