@@ -6,6 +6,7 @@ mod copy;
 mod customer;
 mod data;
 mod key;
+mod ledger;
 mod output;
 
 use std::ffi::OsString;
@@ -71,6 +72,9 @@ enum Command {
     VerifyAudit,
     /// Tell whether configuration, database, master key, mail and clock are in order
     Check,
+    /// Recompute what was counted of usage from the records, and print every difference
+    #[command(after_help = "Exit status: 0 without a difference, 1 with one. A server may run meanwhile.")]
+    VerifyLedger,
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Print the configuration file with all defaults, explained
@@ -159,6 +163,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Some(Command::Restore(restore)) => restore.run(&config),
         Some(Command::Copy(copy)) => copy.run(&config),
         Some(Command::VerifyAudit) => audit::verify(&config),
+        Some(Command::VerifyLedger) => ledger::verify(&config),
         _ => Ok(boot::serve(&config)?),
     }
 }

@@ -10,6 +10,7 @@ mod commands;
 mod crash;
 mod database;
 mod first_start;
+mod ledger;
 mod master_key;
 mod postgres;
 mod races;
