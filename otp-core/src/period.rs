@@ -63,6 +63,14 @@ impl Period {
     /// # Errors
     /// [`Error::Invalid`]: `invalid_period`, `invalid_granularity`, `invalid_timezone`.
     pub fn parse(query: &PeriodQuery, now: Timestamp) -> Result<Self, Error> {
+        Self::parse_from(query, now, USUAL)
+    }
+
+    /// As [`parse`](Self::parse), with so many days if the first is left out.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_from(query: &PeriodQuery, now: Timestamp, usual: i64) -> Result<Self, Error> {
         let zone = zone(query.timezone.as_deref())?;
         let granularity = granularity(query.granularity.as_deref())?;
         let end = match &query.end_date {
@@ -71,7 +79,7 @@ impl Period {
         };
         let start = match &query.start_date {
             Some(text) => date("startDate", text)?,
-            None => end.checked_sub((USUAL - 1).days()).unwrap_or(end),
+            None => end.checked_sub((usual - 1).days()).unwrap_or(end),
         };
         check_length(start, end, granularity)?;
         let from = |date: Date| begin(date, &zone);

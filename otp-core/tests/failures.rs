@@ -225,7 +225,10 @@ fn counted(changes: &Changes) -> Vec<(Counter, Span)> {
 
 #[test]
 fn whatever_belongs_together_is_one_commit() {
-    use Kind::{ApiKey, Audit, AuditHead, Challenge, ConfigVersion, Event, KeyUse, Message, Recipient, Session, Tenant, User, Visit};
+    use Kind::{
+        ApiKey, Audit, AuditHead, Challenge, ConfigVersion, Event, KeyUse, Message, Recipient, Session, Tenant, User,
+        Visit,
+    };
     let world = World::new();
     let acme = world.live();
     let (service, tenant) = (&world.service, acme.space().tenant);

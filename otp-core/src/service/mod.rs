@@ -3,12 +3,12 @@
 //! Its methods do what must not be in a decision (tell the time, draw randomness, seal, digest, sign), run one command,
 //! and word the answer. They are in one file for each part of the API; this one builds the service and holds its caches.
 
+mod analytics;
 mod audit;
 mod builder;
 mod caller;
-mod configuration;
-mod analytics;
 mod calls;
+mod configuration;
 mod context;
 mod keys;
 mod ledger;
@@ -37,12 +37,12 @@ use crate::random::Random;
 use crate::secret::{KeyRing, Secret, TenantKeys};
 use crate::store::{Command, Store, run};
 
+pub use analytics::{ErrorReport, Realtime, Report, RouteTimes};
 pub use audit::{AuditQuery, AuditView};
 pub use builder::Builder;
 pub use caller::{Approach, Caller, Client};
-pub use configuration::{ConfigView, VersionView};
-pub use analytics::{ErrorReport, Realtime, Report, RouteTimes};
 pub use calls::RecentCalls;
+pub use configuration::{ConfigView, VersionView};
 pub(crate) use context::TenantContext;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
 pub use ledger::{Difference, Ledger};

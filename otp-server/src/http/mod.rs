@@ -4,10 +4,11 @@
 
 mod analytics;
 mod asker;
+mod audit;
 mod auth;
 mod body;
-mod configuration;
 mod calls;
+mod configuration;
 mod csv;
 mod customers;
 mod docs;
@@ -129,6 +130,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(configuration::networks))
         .routes(paths!(configuration::versions))
         .routes(paths!(configuration::restore))
+        .routes(paths!(audit::logs))
         .routes(paths!(health::health))
         .routes(paths!(health::ready))
         .routes(paths!(health::live))

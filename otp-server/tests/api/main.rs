@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // clippy sees only the functions marked #[test] as tests
 
 mod analytics;
+mod audit;
 mod bodies;
 mod call;
 mod codes;

@@ -39,6 +39,7 @@ POST /admin/customers/ID/api-keys key?  sk    ok    ok    404   key!  key!  ok  
 PUT /admin/customers/ID/api-keys/KEY key? sk  ok    ok    404   key!  key!  ok    key!  key?
 DELETE /admin/customers/ID/api-keys/KEY key? sk ok  ok    404   key!  key!  ok    key!  key?
 POST /admin/customers/ID/api-keys/KEY/rotate key? sk ok ok 404  key!  key!  ok    key!  key?
+GET /admin/audit-logs             key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 GET /admin/config                 key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 PUT /admin/config                 key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 PUT /admin/config/email           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
