@@ -187,5 +187,6 @@ fn user(codes: &Codes, address: &Address, number: usize) -> User {
         address: keys.seal(&SystemRandom, &place, address.display().as_bytes()),
         created_at: at,
         last_login_at: at,
+        consent: None,
     }
 }

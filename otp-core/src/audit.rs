@@ -31,6 +31,8 @@ pub enum Actor {
     Key(KeyId),
     /// The program that links the library.
     Program,
+    /// The service, by a rule that the tenant has set.
+    Service,
 }
 
 macro_rules! actions {
@@ -72,6 +74,17 @@ actions! {
     KeyRevoked = "api_key.revoked";
     /// The tokens' signing key was replaced.
     SigningKeyRotated = "signing_key.rotated";
+    #[serde(rename = "signing_key.rotated")]
+    SigningKeyRotated,
+    /// All that is held about a user was handed to the tenant.
+    #[serde(rename = "user.exported")]
+    UserExported,
+    /// A user was erased.
+    #[serde(rename = "user.erased")]
+    UserErased,
+    /// A user's session was ended by the tenant.
+    #[serde(rename = "session.revoked")]
+    SessionRevoked,
     /// A code was handed to the caller instead of being sent.
     OtpRevealed = "otp.revealed";
 }

@@ -14,7 +14,17 @@ use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::tenant::{Mode, Space, TenantStatus};
 
-const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
+/// For how many days events and messages are kept, unless the tenant keeps those about people for less.
+pub(crate) const KEPT_DAYS: u32 = 30;
+
+pub(crate) const fn kept_days() -> u32 {
+    KEPT_DAYS
+}
+
+/// So many days.
+pub(crate) fn days(number: u32) -> Duration {
+    Duration::from_secs(u64::from(number) * 86_400)
+}
 
 macro_rules! catalogue {
     ($($(#[$about:meta])* $kind:ident = $name:literal { $($(#[$told:meta])* $field:ident: $type:ty,)* })*) => {
@@ -66,6 +76,9 @@ catalogue! {
         channel: Channel,
         /// Whether the same code was sent before.
         repeated: bool,
+        /// The message that carries it; none where the caller delivers it.
+        #[serde(default)]
+        message_id: Option<MessageId>,
         /// The caller's notes, sealed.
         sealed_metadata: Option<Sealed>,
     }
@@ -100,6 +113,11 @@ catalogue! {
         everywhere: bool,
         /// How many.
         sessions: usize,
+    }
+    /// A user was erased, with all that was held about them.
+    UserDeleted = "user.deleted" {
+        /// Who it was.
+        user_id: UserId,
     }
     /// A message will never arrive.
     MessageFailed = "message.failed" {
@@ -204,6 +222,9 @@ pub struct Person {
     pub address: Option<Sealed>,
     /// Client address and user agent, sealed.
     pub client: Option<Sealed>,
+    /// For how many days events about them are kept.
+    #[serde(default = "kept_days")]
+    pub days: u32,
 }
 
 /// One event.
@@ -226,6 +247,15 @@ impl Event {
     pub const fn kind(&self) -> EventKind {
         self.data.kind()
     }
+
+    /// The message it tells of.
+    pub fn message(&self) -> Option<MessageId> {
+        match &self.data {
+            EventData::OtpRequested { message_id, .. } => *message_id,
+            EventData::MessageFailed { message_id, .. } => Some(*message_id),
+            _ => None,
+        }
+    }
 }
 
 impl Stored for Event {
@@ -235,11 +265,12 @@ impl Stored for Event {
         Key::new::<Self>(self.space.tenant, self.id.as_bytes())
     }
 
+    /// The subject it is about, so that it can be shown to them and erased with them; of others the space.
     fn owner(&self) -> Option<SmallBytes> {
-        Some(self.space.owner())
+        Some(self.person.as_ref().map_or_else(|| self.space.owner(), |person| person.subject.as_bytes().into()))
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.at + KEPT_FOR)
+        Some(self.at + days(self.person.as_ref().map_or(KEPT_DAYS, |person| person.days)))
     }
 }

@@ -9,7 +9,8 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::TenantId;
 use crate::secret::{Digest32, Sealed, TenantKeys};
-use crate::store::{Changes, Command, Key, Kind, Read, Reads, Snapshot, Stored};
+use crate::store::{Changes, Command, Key, Kind, Read, Reads, SmallBytes, Snapshot, Stored};
+use crate::subject::SubjectKey;
 
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -44,6 +45,9 @@ pub struct StoredReply {
     pub outcome: Sealed,
     /// When it was given.
     pub created_at: Timestamp,
+    /// Whom the outcome is about, if about somebody: it is erased with them.
+    #[serde(default)]
+    pub subject: Option<SubjectKey>,
 }
 
 impl Stored for StoredReply {
@@ -51,6 +55,10 @@ impl Stored for StoredReply {
 
     fn key(&self) -> Key {
         Key::new::<Self>(self.tenant, &self.name.0)
+    }
+
+    fn owner(&self) -> Option<SmallBytes> {
+        self.subject.map(|subject| subject.as_bytes().into())
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
@@ -77,9 +85,15 @@ pub(crate) struct ReplySlot {
     pub keys: TenantKeys,
     pub nonce: [u8; 24],
     pub now: Timestamp,
+    pub subject: Option<SubjectKey>,
 }
 
 impl ReplySlot {
+    /// The same for a reply about somebody.
+    pub fn about(self, subject: SubjectKey) -> Self {
+        Self { subject: Some(subject), ..self }
+    }
+
     fn name(&self) -> Digest32 {
         let mut name = self.caller.clone();
         name.extend_from_slice(&self.request.name.0);
@@ -158,5 +172,6 @@ fn keep<T: Serialize>(slot: &ReplySlot, value: &T) -> StoredReply {
         fingerprint: slot.request.fingerprint,
         outcome: slot.keys.seal_with(slot.nonce, &name.0, &plain),
         created_at: slot.now,
+        subject: slot.subject,
     }
 }

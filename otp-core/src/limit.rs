@@ -57,7 +57,8 @@ impl SlidingLog {
         self.0.push(now);
     }
 
-    fn recent(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
+    /// The moments that still count, oldest first.
+    pub fn recent(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
         self.0.iter().copied().filter(move |at| *at + HOUR > now)
     }
 }

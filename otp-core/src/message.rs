@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::event::days;
 use crate::id::{ChallengeId, MessageId, TenantId};
 use crate::passcode::{Derivation, PasscodeFormat};
 use crate::secret::{Digest32, Sealed, Secret};
-use crate::store::{Due, Key, Kind, Stored};
+use crate::store::{Due, Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::tenant::Space;
 
@@ -201,15 +202,15 @@ pub struct Message {
     pub tries: u32,
     /// What the provider said last.
     pub last_error: Option<String>,
+    /// For how many days the tenant can look at it.
+    #[serde(default = "crate::event::kept_days")]
+    pub days: u32,
     /// How it stands.
     pub state: MessageState,
     /// When it is due and who works on it; kept beside the body, because claiming changes nothing else.
     #[serde(skip)]
     pub due: Due,
 }
-
-/// How long messages are kept for the tenant to look at.
-const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 impl Message {
     /// What the code is derived from.
@@ -233,8 +234,12 @@ impl Stored for Message {
         Key::new::<Self>(self.space.tenant, self.id.as_bytes())
     }
 
+    fn owner(&self) -> Option<SmallBytes> {
+        Some(self.space.owner())
+    }
+
     fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.created_at + KEPT_FOR)
+        Some(self.created_at + days(self.days))
     }
 
     fn due(&self) -> Option<&Due> {

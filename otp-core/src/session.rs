@@ -25,6 +25,8 @@ pub enum EndReason {
     SignedOut,
     /// A spent refresh token came back: somebody has a copy.
     RefreshReused,
+    /// The tenant ended it.
+    Revoked,
 }
 
 /// Where a session stands.

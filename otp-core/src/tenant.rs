@@ -2,6 +2,7 @@
 
 mod document;
 mod passcode;
+mod privacy;
 mod settings;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::store::{Key, Kind, SmallBytes, Stored};
 
 pub use document::Change;
 pub use passcode::PasscodeSettings;
+pub use privacy::PrivacySettings;
 pub use settings::{
     Branding, ChannelSettings, Channels, EmailSettings, LimitSettings, Settings, TokenSettings, WebhookSettings,
 };

@@ -10,6 +10,15 @@ use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
 
+/// A user accepted a tenant's terms, as the tenant says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// Which version of them, in the tenant's words.
+    pub version: String,
+    /// At which sign-in.
+    pub at: Timestamp,
+}
+
 /// A user of a tenant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct User {
@@ -29,6 +38,9 @@ pub struct User {
     pub created_at: Timestamp,
     /// Latest sign-in.
     pub last_login_at: Timestamp,
+    /// The terms they accepted last, where the tenant noted it.
+    #[serde(default)]
+    pub consent: Option<Consent>,
 }
 
 impl Stored for User {

@@ -7,7 +7,6 @@ mod common;
 use common::*;
 use otp_core::api_key::{KeyType, KeyUse};
 use otp_core::challenge::Challenge;
-use otp_core::event::Event;
 use otp_core::idempotency::Idempotency;
 use otp_core::message::Message;
 use otp_core::session::Session;
@@ -54,7 +53,7 @@ fn what_has_expired_is_swept_in_time_and_nothing_else() {
     world.clock.advance(16 * DAY);
     sweep(&world);
     assert!(!has_message());
-    assert!(world.owned::<Event>(acme.space().owner()).is_empty());
+    assert!(world.events(acme.space()).is_empty());
     world.clock.advance(70 * DAY);
     sweep(&world);
     assert!(world.audit(tenant).is_empty());

@@ -5,6 +5,8 @@
 mod support;
 
 use futures_util::future::join_all;
+use otp_core::store::Store;
+use otp_core::store::conformance::everything_is_found_by_its_owner;
 use otp_store_postgres::{OpenError, Options, PostgresStore};
 use support::{Database, put, register, value};
 
@@ -36,6 +38,35 @@ async fn servers_that_start_together_make_the_tables_once() {
     }
     let versions = database.other().await.query("SELECT version FROM schema_version", &[]).await.unwrap();
     assert_eq!(versions.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [2]);
+}
+
+/// As `otp-store-sqlite` has them, in the words of this database.
+fn rows_of_version_1() -> String {
+    let rows = include_str!("../../otp-store-sqlite/tests/fixtures/rows_1.sql");
+    let records = rows.lines().filter(|line| !line.starts_with("INSERT INTO counter"));
+    let records: Vec<&str> = records.collect();
+    let binary = records.join("\n").replace("(x'", "('\\x").replace(", x'", ", '\\x");
+    binary.replace("INSERT INTO user ", "INSERT INTO \"user\" ")
+}
+
+/// Servers of the old version and of this one run beside each other while the one is replaced by the other.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run cargo xtask test"]
+async fn rows_of_the_first_version_are_read_by_this_one() {
+    let database = Database::new();
+    let other = database.other().await;
+    let schema = database.schema();
+    let mark = "CREATE TABLE schema_version (version bigint NOT NULL); INSERT INTO schema_version VALUES (1)";
+    other.batch_execute(&format!("CREATE SCHEMA {schema}; {mark}")).await.unwrap();
+    other.batch_execute(include_str!("../src/1.sql")).await.unwrap();
+    other.batch_execute(&rows_of_version_1()).await.unwrap();
+    let store = database.open().await;
+    assert_eq!(store.inventory(None, 1_000).await.unwrap().len(), 22);
+    everything_is_found_by_its_owner(&store).await;
+    // What the old one writes meanwhile names no owner.
+    other.batch_execute("DELETE FROM message; DELETE FROM reply").await.unwrap();
+    let messages = rows_of_version_1().lines().filter(|line| line.contains(" message ")).collect::<String>();
+    other.batch_execute(&messages).await.unwrap();
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod session;
 mod tenants;
 mod time;
 mod usage;
+mod users;
 mod verify_otp;
 
 pub(crate) use chained::Chained;
@@ -19,10 +20,11 @@ pub(crate) use configure::{Configure, NewSigningKeys, Wanted as WantedSettings};
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use quota::Quotas;
 pub(crate) use request_otp::{RequestOtp, Requested};
-pub(crate) use session::{Presented, RefreshSession, Refreshed, SignOut};
+pub(crate) use session::{Ending, Presented, RefreshSession, Refreshed, SignOut};
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
 pub(crate) use time::NoteTime;
 pub(crate) use usage::{AddCounts, BeginMeasuring, FoldVisits, NoteErrors, NoteStorage};
+pub(crate) use users::{EraseUser, Erasing, NoteExport};
 pub(crate) use verify_otp::{Verified, VerifyOtp, Wanted};
 
 use crate::audit::{Action, Actor, Audit};

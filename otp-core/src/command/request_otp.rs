@@ -13,7 +13,7 @@ use crate::audit::Action;
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
-use crate::event::{EventData, Person};
+use crate::event::{Event, EventData, Person};
 use crate::id::{ChallengeId, EventId, MessageId};
 use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
 use crate::message::{Channel, Message, MessageState};
@@ -113,7 +113,7 @@ impl Command for RequestOtp {
 
         let (adds, deletes) = (self.adds(seen), self.outlived(seen, &challenge));
         let mut changes = Changes { adds, deletes, ..Changes::none() };
-        changes.put(self.event(&challenge, repeated.is_some()));
+        changes.put(self.event(&challenge, repeated.is_some(), message.as_ref().map(|message| message.id)));
         if let Some(message) = &message {
             changes.put(message.clone());
         }
@@ -310,17 +310,19 @@ impl RequestOtp {
             created_at: self.now,
             tries: 0,
             last_error: None,
+            days: self.context.tenant.settings.privacy.message_days,
             state,
             due,
         })
     }
 
-    fn event(&self, challenge: &Challenge, repeated: bool) -> crate::event::Event {
+    fn event(&self, challenge: &Challenge, repeated: bool, message_id: Option<MessageId>) -> Event {
         let person = Person {
             subject: self.subject,
             user: None,
             address: Some(self.address.clone()),
             client: self.client.clone(),
+            days: self.context.tenant.settings.privacy.event_days,
         };
         let source = EventSource { space: self.space, at: self.now, person: Some(&person) };
         let data = EventData::OtpRequested {
@@ -328,6 +330,7 @@ impl RequestOtp {
             purpose: challenge.purpose.clone(),
             channel: challenge.channel,
             repeated,
+            message_id,
             sealed_metadata: self.metadata.clone(),
         };
         source.event(self.event, data)

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::EventSource;
+use super::{EventSource, Trail};
+use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::{EventData, Person};
@@ -91,6 +93,19 @@ impl RefreshSession {
     }
 }
 
+/// Who ends sessions, and what is written of it.
+pub(crate) enum Ending {
+    /// Their user: an event.
+    ByUser {
+        client: Option<Sealed>,
+        event: EventId,
+        /// For how many days the event is kept.
+        days: u32,
+    },
+    /// The tenant: a line of its audit trail.
+    ByTenant(Trail),
+}
+
 /// Ends one session of a user, or a page of all of them.
 pub(crate) struct SignOut {
     pub space: Space,
@@ -99,8 +114,7 @@ pub(crate) struct SignOut {
     pub only: Option<SessionId>,
     /// The last session of the page before.
     pub before: Option<SessionId>,
-    pub client: Option<Sealed>,
-    pub event: EventId,
+    pub ending: Ending,
     pub now: Timestamp,
 }
 
@@ -135,21 +149,40 @@ impl Command for SignOut {
         let outcome = SignedOut { ended: open.len(), next };
         let mut changes = Changes::none();
         let Some(first) = open.first() else { return (outcome, changes) };
-        let person = Person {
-            subject: first.subject,
-            user: Some(self.user),
-            address: Some(first.address.clone()),
-            client: self.client.clone(),
+        let reason = match &self.ending {
+            Ending::ByUser { .. } => EndReason::SignedOut,
+            Ending::ByTenant(_) => EndReason::Revoked,
         };
-        let source = EventSource { space: self.space, at: self.now, person: Some(&person) };
-        let data =
-            EventData::UserLoggedOut { session_id: self.only, everywhere: self.only.is_none(), sessions: open.len() };
-        changes.put(source.event(self.event, data));
+        self.tell(&mut changes, first, open.len());
         for session in &open {
             let mut ended = (*session).clone();
-            ended.end(self.now, EndReason::SignedOut);
+            ended.end(self.now, reason);
             changes.put(ended);
         }
         (outcome, changes)
+    }
+}
+
+impl SignOut {
+    fn tell(&self, changes: &mut Changes, first: &Session, sessions: usize) {
+        match &self.ending {
+            Ending::ByUser { client, event, days } => {
+                let person = Person {
+                    subject: first.subject,
+                    user: Some(self.user),
+                    address: Some(first.address.clone()),
+                    client: client.clone(),
+                    days: *days,
+                };
+                let source = EventSource { space: self.space, at: self.now, person: Some(&person) };
+                let everywhere = self.only.is_none();
+                let data = EventData::UserLoggedOut { session_id: self.only, everywhere, sessions };
+                changes.put(source.event(*event, data));
+            }
+            Ending::ByTenant(trail) => {
+                let data = json!({"sessionId": self.only, "sessions": sessions});
+                changes.put(trail.line(self.space.tenant, Action::SessionRevoked, self.user, data));
+            }
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::store::{Add, Changes, Command, Key, Read, Reads, Scope, Snapshot};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
-use crate::user::User;
+use crate::user::{Consent, User};
 use crate::visit::Visit;
 
 /// What a right code is exchanged for.
@@ -47,6 +47,7 @@ pub(crate) struct VerifyOtp {
     pub approves: Option<Digest32>,
     pub typed: TypedCode,
     pub wanted: Wanted,
+    pub consent: Option<String>,
     pub client: Option<Sealed>,
     pub network: Option<[u8; 16]>,
     pub user: UserId,
@@ -81,7 +82,8 @@ impl Command for VerifyOtp {
             challenge,
             Read::Record(Recipient::key_of(self.space, &self.bucket)),
             Read::alias::<User>(self.subject.as_bytes()),
-            Read::Counter(self.users()),
+            Read::Counter(self.users(Counter::Users)),
+            Read::Counter(self.users(Counter::ErasedUsers)),
         ];
         wanted.extend(self.quotas().reads());
         if let Some(count) = self.network_guesses() {
@@ -165,6 +167,7 @@ impl VerifyOtp {
             user: seen.one::<User>().map(|user| user.id),
             address: None,
             client: self.client.clone(),
+            days: self.context.tenant.settings.privacy.event_days,
         };
         let data = EventData::OtpFailed { challenge_id: challenge.id, remaining_attempts: remaining };
         changes.put(self.source(&person).event(self.events[0], data));
@@ -178,9 +181,9 @@ impl VerifyOtp {
         let known = seen.one::<User>();
         let mut changes = Changes { adds: self.usage(Counter::SuccessfulLogins), ..Changes::none() };
         if known.is_none() {
-            let own = self.context.tenant.settings.limits.max_users.map(u64::from);
-            let at_most = [self.context.plan.users, own].into_iter().flatten().min().filter(|_| self.space.is_billed());
-            if at_most.is_some_and(|limit| seen.counter(&self.users()) >= limit) {
+            let counter = self.users(Counter::Users);
+            let at_most = self.most_users(seen);
+            if at_most.is_some_and(|most| seen.counter(&counter) >= most) {
                 return (Err(Error::PlanLimit("more users")), Changes::none());
             }
             changes.adds.push(Add { counter: self.users(), by: 1, at_most });
@@ -188,13 +191,17 @@ impl VerifyOtp {
         }
         if challenge.channel != Channel::Email {
             changes.adds.push(self.hourly(Counter::PhoneLogins(challenge.channel)));
+            changes.adds.push(Add { counter, by: 1, at_most });
         }
-        let user = match known {
+        let mut user = match known {
             Some(user) if self.wanted == Wanted::Session => User { last_login_at: self.now, ..user.clone() },
             Some(user) => user.clone(),
             None => self.new_user(&challenge, address),
         };
         self.note_visit(&mut changes, known, &user);
+        if let Some(version) = self.consent.clone() {
+            user.consent = Some(Consent { version, at: self.now });
+        }
         let session = (self.wanted == Wanted::Session).then(|| self.new_session(&user));
         self.tell(&mut changes, &user, &challenge, known.is_none(), session.as_ref());
         if let Some(session) = &session {
@@ -225,6 +232,7 @@ impl VerifyOtp {
             address,
             created_at: self.now,
             last_login_at: self.now,
+            consent: None,
         }
     }
 
@@ -257,6 +265,7 @@ impl VerifyOtp {
             user: Some(user.id),
             address: Some(user.address.clone()),
             client: self.client.clone(),
+            days: self.context.tenant.settings.privacy.event_days,
         };
         let source = self.source(&person);
         let verified = EventData::OtpVerified { challenge_id: challenge.id, purpose: challenge.purpose.clone() };
@@ -304,8 +313,16 @@ impl VerifyOtp {
         Quotas { plan: &self.context.plan, space: self.space, now: self.now }
     }
 
-    fn users(&self) -> CounterKey {
-        CounterKey::at(self.space, Counter::Users, Span::Ever, self.now)
+    fn users(&self, counter: Counter) -> CounterKey {
+        CounterKey::at(self.space, counter, Span::Ever, self.now)
+    }
+
+    /// What the count of users may reach under the plan and the tenant's own limit. Those erased make room; one that is erased meanwhile is not seen
+    /// here, which errs on the side of the limit.
+    fn most_users(&self, seen: &Snapshot) -> Option<u64> {
+        let own = self.context.tenant.settings.limits.max_users.map(u64::from);
+        let limit = [self.context.plan.users, own].into_iter().flatten().min().filter(|_| self.space.is_billed())?;
+        Some(limit.saturating_add(seen.counter(&self.users(Counter::ErasedUsers))))
     }
 
     fn network_guesses(&self) -> Option<CounterKey> {

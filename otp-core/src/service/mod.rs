@@ -10,15 +10,19 @@ mod caller;
 mod calls;
 mod configuration;
 mod context;
+mod cursor;
+mod export;
 mod keys;
 mod ledger;
 mod otp;
+mod retention;
 mod sessions;
 mod storage;
 mod tenants;
 mod tokens;
 mod usage;
 mod visitors;
+mod users;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
@@ -44,12 +48,15 @@ pub use caller::{Approach, Caller, Client};
 pub use calls::RecentCalls;
 pub use configuration::{ConfigView, VersionView};
 pub(crate) use context::TenantContext;
+pub use export::UserExport;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
 pub use ledger::{Difference, Ledger};
 pub use otp::{Deliver, OtpChallenge, OtpRequest, OtpVerification, Proof};
+pub use retention::RetentionRound;
 pub use sessions::{Me, SessionView, SignedIn};
 pub use tenants::{CreatedTenant, EditTenant, NewTenant, TenantView};
 pub use usage::{PlanView, QuotaUse, UsageDay, UsageView};
+pub use users::UserView;
 pub use worker::Delivered;
 
 /// How far the noted time may be ahead of the clock. Beyond, it was the clock of whoever noted it that was wrong, and waiting
@@ -145,7 +152,8 @@ impl Service {
     ) -> Option<ReplySlot> {
         let request = request?;
         let nonce = self.random().bytes();
-        Some(ReplySlot { request, tenant, caller: caller.to_vec(), keys: keys.clone(), nonce, now: self.now() })
+        let (caller, keys) = (caller.to_vec(), keys.clone());
+        Some(ReplySlot { request, tenant, caller, keys, nonce, now: self.now(), subject: None })
     }
 
     fn trail(&self, caller: &Caller) -> Trail {

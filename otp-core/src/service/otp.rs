@@ -116,6 +116,8 @@ pub struct OtpVerification {
     pub purpose: String,
     /// What is being approved, as it was when the code was asked for.
     pub context: Option<String>,
+    /// The version of the tenant's terms that the user accepts with it, as the tenant names it: 1 to 64 characters.
+    pub consent: Option<String>,
     /// The end user's side.
     pub client: Client,
     /// The caller's idempotency key.
@@ -140,6 +142,7 @@ impl OtpVerification {
             code: code.to_owned(),
             purpose: LOGIN.to_owned(),
             context: None,
+            consent: None,
             client: Client::default(),
             idempotency: None,
         }
@@ -169,6 +172,7 @@ impl Service {
         let keys = &caller.context.keys;
         let slot = self.reply_slot(request.idempotency, caller.space.tenant, &[caller.space.mode.byte(), b'r'], keys);
         let command = self.request_command(caller, self.current(caller).await?, request)?;
+        let slot = slot.map(|slot| slot.about(command.subject));
         let answer = self.run(Once { command, slot }).await??;
         let Answer { value: Requested { challenge, at, resend_at, limit, quota, message }, replayed } = answer;
         if let Some(message) = message {
@@ -267,6 +271,7 @@ impl Service {
         let slot_name = [caller.space.mode.byte(), act];
         let slot = self.reply_slot(verification.idempotency, caller.space.tenant, &slot_name, keys);
         let command = self.verify_command(caller, context.clone(), verification, wanted).await?;
+        let slot = slot.map(|slot| slot.about(command.subject));
         self.run(Once { command, slot }).await?
     }
 
@@ -283,6 +288,7 @@ impl Service {
             verification.code.parse().map_err(|error| Error::invalid("invalid_otp_format", "otp", error))?;
         check_purpose(&verification.purpose)?;
         let approves = check_context(verification.context.as_deref())?;
+        check_consent(verification.consent.as_deref())?;
         let (subject, bucket) = match (&verification.address, verification.challenge) {
             (Some(address), _) => identify(caller, address),
             (None, Some(challenge)) => self.challenged(caller, challenge).await?,
@@ -300,6 +306,7 @@ impl Service {
             approves,
             typed,
             wanted,
+            consent: verification.consent,
             client: verification.client.sealed_for(keys, random, &subject),
             network: verification.client.network(keys),
             user: UserId::new(now, random),
@@ -318,7 +325,7 @@ impl Service {
     }
 }
 
-fn identify(caller: &Caller, address: &Address) -> (SubjectKey, BucketKey) {
+pub(super) fn identify(caller: &Caller, address: &Address) -> (SubjectKey, BucketKey) {
     let (keys, mode) = (&caller.context.keys, caller.space.mode.byte());
     (SubjectKey::of(keys, mode, address), BucketKey::of(keys, mode, address))
 }
@@ -346,6 +353,14 @@ fn check_context(context: Option<&str>) -> Result<Option<Digest32>, Error> {
         return Err(Error::invalid("invalid_context", "context", "use 1 to 200 characters without line breaks"));
     }
     Ok(Some(Digest32::of(context.as_bytes())))
+}
+
+fn check_consent(version: Option<&str>) -> Result<(), Error> {
+    let is_name = |text: &str| (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if version.is_none_or(is_name) {
+        return Ok(());
+    }
+    Err(Error::invalid("invalid_consent", "consent", "name the version of your terms in 1 to 64 characters"))
 }
 
 fn check_metadata(metadata: Option<&Map<String, Value>>) -> Result<Option<Vec<u8>>, Error> {

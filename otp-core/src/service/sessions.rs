@@ -7,12 +7,12 @@ use super::context::TenantContext;
 use super::tokens::by_channel;
 use super::{Caller, Service};
 use crate::clock::Timestamp;
-use crate::command::{Presented, RefreshSession, SignOut};
+use crate::command::{Ending, Presented, RefreshSession, SignOut};
 use crate::error::Error;
 use crate::id::{EventId, SessionId, UserId};
 use crate::idempotency::{Answer, Idempotency, Once};
 use crate::limit::Allowance;
-use crate::secret::Secret;
+use crate::secret::{Secret, TenantKeys};
 use crate::session::{RefreshToken, Session};
 use crate::store::{FromRecord, Key, Read};
 use crate::tenant::{Space, TenantStatus};
@@ -187,6 +187,7 @@ impl Service {
         }
         let tenant = session.space.tenant;
         let slot = self.reply_slot(idempotency, tenant, session.id.as_bytes(), &context.keys);
+        let slot = slot.map(|slot| slot.about(session.subject));
         let command = RefreshSession {
             context: context.clone(),
             space: session.space,
@@ -205,14 +206,24 @@ impl Service {
     /// # Errors
     /// [`Error::Store`].
     pub async fn sessions(&self, me: &Me) -> Result<Vec<SessionView>, Error> {
-        let wanted = Read::owned::<Session>(me.user.id.as_bytes().into(), SESSIONS);
-        let seen = self.inner.store.read(vec![wanted]).await?;
-        let open = seen.all::<Session>().filter(|session| session.is_open(self.now()));
-        open.map(|session| self.session_view(me, session)).collect()
+        self.open_sessions(&me.context.keys, me.user.id, Some(me.session.id)).await
     }
 
-    fn session_view(&self, me: &Me, session: &Session) -> Result<SessionView, Error> {
-        let client = SealedClient::open(&me.context.keys, &session.subject, session.client.as_ref())?;
+    pub(super) async fn open_sessions(
+        &self,
+        keys: &TenantKeys,
+        user: UserId,
+        current: Option<SessionId>,
+    ) -> Result<Vec<SessionView>, Error> {
+        let seen = self.inner.store.read(vec![Read::owned::<Session>(user.as_bytes().into(), SESSIONS)]).await?;
+        let open = seen.all::<Session>().filter(|session| session.is_open(self.now()));
+        open.map(|session| SessionView::of(session, keys, current)).collect()
+    }
+}
+
+impl SessionView {
+    fn of(session: &Session, keys: &TenantKeys, current: Option<SessionId>) -> Result<Self, Error> {
+        let client = SealedClient::open(keys, &session.subject, session.client.as_ref())?;
         Ok(SessionView {
             id: session.id,
             created_at: session.created_at,
@@ -220,16 +231,18 @@ impl Service {
             expires_at: session.idle_at,
             ip: client.ip,
             user_agent: client.user_agent,
-            current: session.id == me.session.id,
+            current: Some(session.id) == current,
         })
     }
+}
 
+impl Service {
     /// Ends one of the user's sessions, with all its tokens.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not an open session of this user, [`Error::Store`].
     pub async fn sign_out(&self, me: &Me, session: SessionId, client: &Client) -> Result<(), Error> {
-        match self.end_sessions(me, Some(session), client).await? {
+        match self.end_own_sessions(me, Some(session), client).await? {
             0 => Err(Error::NotFound("session")),
             _ => Ok(()),
         }
@@ -240,21 +253,35 @@ impl Service {
     /// # Errors
     /// [`Error::Store`].
     pub async fn sign_out_everywhere(&self, me: &Me, client: &Client) -> Result<usize, Error> {
-        self.end_sessions(me, None, client).await
+        self.end_own_sessions(me, None, client).await
     }
 
-    async fn end_sessions(&self, me: &Me, only: Option<SessionId>, client: &Client) -> Result<usize, Error> {
+    async fn end_own_sessions(&self, me: &Me, only: Option<SessionId>, client: &Client) -> Result<usize, Error> {
+        let days = me.context.tenant.settings.privacy.event_days;
+        let by_user = || Ending::ByUser {
+            client: client.sealed_for(&me.context.keys, self.random(), &me.user.subject),
+            event: EventId::new(self.now(), self.random()),
+            days,
+        };
+        self.end_sessions(&me.user, only, by_user).await
+    }
+
+    pub(super) async fn end_sessions(
+        &self,
+        user: &User,
+        only: Option<SessionId>,
+        ending: impl Fn() -> Ending,
+    ) -> Result<usize, Error> {
         let mut ended = 0;
         let mut before = None;
         loop {
             let command = SignOut {
-                space: me.user.space,
-                bucket: me.user.bucket,
-                user: me.user.id,
+                space: user.space,
+                bucket: user.bucket,
+                user: user.id,
                 only,
                 before,
-                client: client.sealed_for(&me.context.keys, self.random(), &me.user.subject),
-                event: EventId::new(self.now(), self.random()),
+                ending: ending(),
                 now: self.now(),
             };
             let round = self.run(command).await?;

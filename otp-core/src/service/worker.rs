@@ -239,6 +239,7 @@ impl Service {
                     user: None,
                     address: Some(message.address.clone()),
                     client: message.client.clone(),
+                    days: message.days,
                 };
                 let source = EventSource { space: message.space, at: now, person: Some(&person) };
                 let data = EventData::MessageFailed { message_id: message.id, channel: message.channel, reason };

@@ -24,7 +24,7 @@ impl Kind {
         match self {
             Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion => of(true, false, false, false),
             Kind::ApiKey | Kind::User => of(true, true, false, false),
-            Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit => {
+            Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
                 of(true, false, false, true)
             }
             Kind::Recipient | Kind::Reply | Kind::AuditHead => of(false, false, false, true),
@@ -32,6 +32,8 @@ impl Kind {
             Kind::Visit => of(true, false, true, false),
             Kind::Visitors => of(false, false, false, true),
             Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),
+            Kind::Recipient => of(false, false, false, true),
+            Kind::Message => of(true, false, true, true),
         }
     }
 }

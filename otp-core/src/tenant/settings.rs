@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use super::passcode::PasscodeSettings;
+use super::privacy::PrivacySettings;
 use crate::access::{OriginPattern, parse_network};
 use crate::error::{Error, InvalidField};
 use crate::event::EventFilter;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub channels: Channels,
     /// How messages look.
     pub branding: Branding,
+    /// How long what is about people is kept.
+    pub privacy: PrivacySettings,
 }
 
 /// Tokens and sessions.
@@ -238,7 +241,8 @@ impl Settings {
         at_most("allowedIps", self.allowed_ips.len(), MOST_ENTRIES)?;
         self.tokens.check()?;
         self.passcode.check()?;
-        self.branding.check()
+        self.branding.check()?;
+        self.privacy.check()
     }
 
     /// Whether a plan allows what these settings ask for beyond those `before`.

@@ -19,7 +19,7 @@ use otp_core::api_key::KeyType;
 use otp_core::audit::Audit;
 use otp_core::event::{Event, EventKind};
 use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
-use otp_core::store::{Key, Kind, Read, Record, SmallBytes, Store, Stored};
+use otp_core::store::{FromRecord, Item, Key, Kind, Read, Record, SmallBytes, Store, Stored};
 use otp_core::tenant::{Settings, Tenant};
 use otp_core::usage::{Counter, CounterKey, Span};
 use otp_core::*;
@@ -321,8 +321,16 @@ impl World {
         wait(self.store.inner.read(vec![wanted])).unwrap().all::<T>().cloned().collect()
     }
 
+    /// All events of a space, newest first.
     pub fn events(&self, space: Space) -> Vec<Event> {
-        self.owned(space.owner())
+        let items = wait(self.store.inner.inventory(None, usize::MAX)).unwrap();
+        let event = |item| match item {
+            Item::Record(record) => Event::take(*record).filter(|event| event.space == space),
+            Item::Count(..) => None,
+        };
+        let mut events: Vec<Event> = items.into_iter().filter_map(event).collect();
+        events.sort_by_key(|event| std::cmp::Reverse(event.id));
+        events
     }
 
     pub fn count_events(&self, space: Space, kind: EventKind) -> usize {

@@ -232,6 +232,9 @@ pub struct VerifyOtpBody {
     purpose: Option<String>,
     /// What is being approved, as it was when the code was asked for.
     context: Option<String>,
+    /// The version of your terms that the user accepts with it; kept with the user.
+    #[schema(example = "2026-01")]
+    consent: Option<String>,
     /// What a right code is exchanged for.
     #[schema(default = "session")]
     result: Option<ResultBody>,
@@ -318,6 +321,7 @@ pub async fn verify_otp(
         code: body.otp,
         purpose: body.purpose.unwrap_or_else(|| "login".to_owned()),
         context: body.context,
+        consent: body.consent,
         client: end_user(&asker, &caller, body.client),
         idempotency,
     };

@@ -76,9 +76,11 @@ pub(super) fn user(tenant: TenantId, number: u64, alias: u64) -> User {
         address: sealed(tenant, number),
         created_at: NOW,
         last_login_at: NOW,
+        consent: number.is_multiple_of(2).then(|| Consent { version: "2026-01".into(), at: NOW }),
     }
 }
 
+use crate::user::Consent;
 pub(super) use crate::user::User;
 
 pub(super) fn subject(tenant: TenantId, number: u64) -> SubjectKey {
@@ -126,6 +128,7 @@ pub(super) fn message(tenant: TenantId, number: u64, due: Due) -> Message {
         created_at: NOW,
         tries: 0,
         last_error: None,
+        days: 30,
         state: MessageState::Queued,
         due,
     }
@@ -232,7 +235,7 @@ fn challenge(tenant: TenantId, number: u64) -> Challenge {
 }
 
 fn event(tenant: TenantId, number: u64) -> Event {
-    let person = Person { subject: subject(tenant, number), user: None, address: None, client: None };
+    let person = Person { subject: subject(tenant, number), user: None, address: None, client: None, days: 7 };
     Event {
         id: EventId::from_bytes(id(number)),
         space: space(tenant),
@@ -281,6 +284,7 @@ fn reply(tenant: TenantId, number: u64) -> StoredReply {
         fingerprint: Digest32(digest(&[number])),
         outcome: sealed(tenant, number),
         created_at: NOW,
+        subject: (!number.is_multiple_of(2)).then(|| subject(tenant, number)),
     }
 }
 

@@ -1,0 +1,227 @@
+//! Everything that is held about a user, for the user.
+
+use serde_json::{Value, json};
+
+use super::caller::{SealedClient, place};
+use super::{Caller, Service, UserView};
+use crate::challenge::{Challenge, ChallengeState};
+use crate::clock::Timestamp;
+use crate::command::NoteExport;
+use crate::error::Error;
+use crate::event::{Event, EventData};
+use crate::id::UserId;
+use crate::idempotency::StoredReply;
+use crate::limit::Recipient;
+use crate::message::{Message, MessageState};
+use crate::secret::{Sealed, TenantKeys};
+use crate::session::{Session, SessionState};
+use crate::store::{FromRecord, Key, Read, SmallBytes, Stored};
+use crate::subject::SubjectKey;
+use crate::user::User;
+
+/// Records that one read gives.
+const PAGE: usize = 500;
+
+/// A copy of all that is held about a user.
+#[derive(Clone, Debug)]
+pub struct UserExport {
+    /// Who they are.
+    pub user: UserView,
+    /// Their sessions. This and what follows is opened and in the words of the wire, newest first.
+    pub sessions: Vec<Value>,
+    /// Codes they were asked for; not the codes themselves, which stand nowhere.
+    pub codes: Vec<Value>,
+    /// Messages to them.
+    pub messages: Vec<Value>,
+    /// Events about them.
+    pub events: Vec<Value>,
+    /// What counts against the limits of their address.
+    pub limits: Value,
+    /// Answers kept for idempotency keys.
+    pub kept_replies: Vec<Value>,
+    /// When it was made.
+    pub exported_at: Timestamp,
+}
+
+impl Service {
+    /// All that is held about a user. That it is asked for is in the audit trail before it is given.
+    ///
+    /// # Errors
+    /// As [`user`](Self::user).
+    pub async fn export_user(&self, caller: &Caller, id: UserId) -> Result<UserExport, Error> {
+        let (context, user) = self.user_of(caller, id).await?;
+        let trail = self.trail(caller);
+        self.run(NoteExport { space: user.space, bucket: user.bucket, user: user.id, trail }).await??;
+        let reader = Reader { service: self, keys: &context.keys, user: &user };
+        reader.export(self.now()).await
+    }
+}
+
+struct Reader<'a> {
+    service: &'a Service,
+    keys: &'a TenantKeys,
+    user: &'a User,
+}
+
+impl Reader<'_> {
+    async fn export(&self, now: Timestamp) -> Result<UserExport, Error> {
+        let (subject, user) = (self.user.subject.as_bytes().into(), self.user.id.as_bytes().into());
+        let sessions: Vec<Session> = self.all(user).await?;
+        let codes: Vec<Challenge> = self.all(subject).await?;
+        let events: Vec<Event> = self.all(subject).await?;
+        let replies: Vec<StoredReply> = self.all(subject).await?;
+        let messages = self.messages(&events).await?;
+        let kept_reply = |reply: &StoredReply| json!({"createdAt": text(reply.created_at)});
+        Ok(UserExport {
+            user: UserView::of(self.user, self.keys)?,
+            sessions: sessions.iter().map(|session| self.session(session)).collect::<Result<_, _>>()?,
+            codes: codes.iter().map(code).collect(),
+            messages: messages.iter().map(|message| self.message(message)).collect::<Result<_, _>>()?,
+            events: events.iter().map(|event| self.event(event)).collect::<Result<_, _>>()?,
+            limits: self.limits(now).await?,
+            kept_replies: replies.iter().map(kept_reply).collect(),
+            exported_at: now,
+        })
+    }
+
+    /// All records of a kind and owner, newest first.
+    async fn all<T: Stored + 'static>(&self, owner: SmallBytes) -> Result<Vec<T>, Error> {
+        let (mut all, mut before) = (Vec::new(), None);
+        loop {
+            let page = Read::Owned { kind: T::KIND, owner, before, limit: PAGE };
+            let records = self.service.inner.store.read(vec![page]).await?.records;
+            let is_last = records.len() < PAGE;
+            all.extend(records.into_iter().filter_map(T::take));
+            before = all.last().map(|record: &T| record.key().id);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The messages that these events tell of.
+    async fn messages(&self, events: &[Event]) -> Result<Vec<Message>, Error> {
+        let told = events.iter().filter(|event| matches!(event.data, EventData::OtpRequested { .. }));
+        let keys: Vec<Key> = told
+            .filter_map(Event::message)
+            .map(|id| Key::new::<Message>(self.user.space.tenant, id.as_bytes()))
+            .collect();
+        let mut messages = Vec::new();
+        for keys in keys.chunks(PAGE) {
+            let wanted = keys.iter().map(|key| Read::Record(*key)).collect();
+            let records = self.service.inner.store.read(wanted).await?.records;
+            messages.extend(records.into_iter().filter_map(Message::take));
+        }
+        Ok(messages)
+    }
+
+    async fn limits(&self, now: Timestamp) -> Result<Value, Error> {
+        let recipient = Recipient::key_of(self.user.space, &self.user.bucket);
+        let seen = self.service.inner.store.read(vec![Read::Record(recipient)]).await?;
+        let (mut sent, mut wrong) = (Vec::new(), Vec::new());
+        if let Some(recipient) = seen.one::<Recipient>() {
+            sent.extend(recipient.sends.recent(now).map(text));
+            wrong.extend(recipient.wrong_guesses.recent(now).map(text));
+        }
+        Ok(json!({"codesSentAt": sent, "wrongGuessesAt": wrong}))
+    }
+
+    fn session(&self, session: &Session) -> Result<Value, Error> {
+        let client = self.client(&session.subject, session.client.as_ref())?;
+        let (state, ended_at, reason) = match session.state {
+            SessionState::Open => ("open", None, None),
+            SessionState::Ended { at, reason } => ("ended", Some(text(at)), Some(reason)),
+        };
+        Ok(json!({
+            "sessionId": session.id,
+            "state": state,
+            "endedAt": ended_at,
+            "endReason": reason,
+            "createdAt": text(session.created_at),
+            "refreshedAt": text(session.refreshed_at),
+            "expiresAt": text(session.idle_at),
+            "ip": client.ip,
+            "userAgent": client.user_agent,
+        }))
+    }
+
+    fn message(&self, message: &Message) -> Result<Value, Error> {
+        let client = self.client(&message.subject, message.client.as_ref())?;
+        let context = message.context_text.as_ref().map(|sealed| self.open(b"context", sealed)).transpose()?;
+        let (state, at) = match &message.state {
+            MessageState::Queued => ("queued", None),
+            MessageState::Sent { at, .. } => ("sent", Some(*at)),
+            MessageState::Failed { at, .. } => ("failed", Some(*at)),
+            MessageState::Expired { at } => ("expired", Some(*at)),
+            MessageState::Held => ("held", None),
+        };
+        Ok(json!({
+            "messageId": message.id,
+            "channel": message.channel,
+            "to": self.open(b"address", &message.address)?,
+            "purpose": message.purpose,
+            "context": context,
+            "state": state,
+            "stateSince": at.map(text),
+            "lastError": message.last_error,
+            "createdAt": text(message.created_at),
+            "ip": client.ip,
+            "userAgent": client.user_agent,
+        }))
+    }
+
+    fn event(&self, event: &Event) -> Result<Value, Error> {
+        let person = event.person.as_ref();
+        let client = self.client(&self.user.subject, person.and_then(|person| person.client.as_ref()))?;
+        let address = person.and_then(|person| person.address.as_ref());
+        let mut data = event.data.fields();
+        if let EventData::OtpRequested { sealed_metadata, .. } = &event.data {
+            let opened = sealed_metadata.as_ref().map(|sealed| self.open(b"metadata", sealed)).transpose()?;
+            let metadata: Option<Value> = opened.and_then(|opened| serde_json::from_str(&opened).ok());
+            if let Some(fields) = data.as_object_mut() {
+                fields.remove("sealedMetadata");
+                fields.insert("metadata".to_owned(), json!(metadata));
+            }
+        }
+        Ok(json!({
+            "eventId": event.id,
+            "event": event.kind(),
+            "timestamp": text(event.at),
+            "address": address.map(|sealed| self.open(b"address", sealed)).transpose()?,
+            "ip": client.ip,
+            "userAgent": client.user_agent,
+            "data": data,
+        }))
+    }
+
+    fn client(&self, subject: &SubjectKey, sealed: Option<&Sealed>) -> Result<SealedClient, Error> {
+        SealedClient::open(self.keys, subject, sealed)
+    }
+
+    fn open(&self, what: &[u8], sealed: &Sealed) -> Result<String, Error> {
+        Ok(self.keys.open_text(&place(what, &self.user.subject), sealed)?)
+    }
+}
+
+fn code(challenge: &Challenge) -> Value {
+    let state = match challenge.state {
+        ChallengeState::Live { .. } => "live",
+        ChallengeState::Used { .. } => "used",
+        ChallengeState::Exhausted { .. } => "exhausted",
+    };
+    json!({
+        "challengeId": challenge.id,
+        "purpose": challenge.purpose,
+        "channel": challenge.channel,
+        "state": state,
+        "createdAt": text(challenge.created_at),
+        "sentAt": text(challenge.sent_at),
+        "expiresAt": text(challenge.expires_at),
+        "messages": challenge.sends,
+        "wrongGuesses": u16::from(challenge.wrong_bound) + u16::from(challenge.wrong_unbound),
+    })
+}
+
+fn text(at: Timestamp) -> String {
+    at.to_string()
+}
