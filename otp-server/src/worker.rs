@@ -19,6 +19,9 @@ const PENDING_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Records removed in one transaction, which others wait for.
 const SWEEP_BATCH: usize = 500;
+/// How often users are looked for whose customer does not keep them any longer.
+const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3600);
+const FIRST_RETENTION: Duration = Duration::from_secs(600);
 const FLUSH_EVERY: Duration = Duration::from_secs(30);
 const FLUSH_CALLS_EVERY: Duration = Duration::from_secs(5);
 const FOLD_EVERY: Duration = Duration::from_secs(60);
@@ -48,6 +51,7 @@ impl Workers {
         }
         keep_up(&mut loops, &worker, Worker::send_pending);
         keep_up(&mut loops, &worker, Worker::sweep);
+        keep_up(&mut loops, &worker, Worker::retain);
         keep_up(&mut loops, &worker, Worker::flush);
         keep_up(&mut loops, &worker, Worker::flush_calls);
         keep_up(&mut loops, &worker, Worker::fold);
@@ -116,6 +120,19 @@ impl Worker {
                 );
             }
             while self.done("sweep", self.service.sweep(SWEEP_BATCH).await).await == Some(SWEEP_BATCH) {}
+        }
+    }
+
+    async fn retain(mut self) {
+        let mut ticks = every(RETAIN_EVERY, Instant::now() + FIRST_RETENTION);
+        while self.waits_for(&mut ticks).await {
+            let Some(mut round) = self.done("retention", self.service.retention_round().await).await else { continue };
+            while !*self.stopped.borrow() {
+                let step = self.service.continue_retention(&mut round).await;
+                if self.done("retention", step).await.flatten().is_none() {
+                    break;
+                }
+            }
         }
     }
 

@@ -25,6 +25,7 @@ mod sessions;
 mod settings;
 mod standing;
 mod usage;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,6 +91,7 @@ impl App {
         (name = "Sign-in", description = "Codes, tokens and sessions of end users."),
         (name = "Customers", description = "Customers of the installation and their API keys."),
         (name = "Configuration", description = "What customers set up for themselves."),
+        (name = "Users", description = "A customer's users: what is held about them, and its end."),
         (name = "Service", description = "Health and public keys."),
     )
 )]
@@ -131,6 +133,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(configuration::versions))
         .routes(paths!(configuration::restore))
         .routes(paths!(audit::logs))
+        .routes(paths!(users::list))
+        .routes(paths!(users::one, users::erase))
+        .routes(paths!(users::export))
+        .routes(paths!(users::sessions, users::revoke_all))
+        .routes(paths!(users::revoke))
         .routes(paths!(health::health))
         .routes(paths!(health::ready))
         .routes(paths!(health::live))

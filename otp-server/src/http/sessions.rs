@@ -178,6 +178,12 @@ pub struct SessionsBody {
     sessions: Vec<SessionBody>,
 }
 
+impl From<Vec<SessionView>> for SessionsBody {
+    fn from(sessions: Vec<SessionView>) -> Self {
+        Self { success: true, sessions: sessions.into_iter().map(SessionBody::from).collect() }
+    }
+}
+
 /// The user's own sessions.
 #[utoipa::path(
     get, path = "/auth/sessions", operation_id = "listSessions", tag = "Sign-in", security(("accessToken" = [])),
@@ -185,8 +191,7 @@ pub struct SessionsBody {
 )]
 pub async fn list(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<SessionsBody>, Problem> {
     let me = asker.user(&app).await?;
-    let sessions = app.service.sessions(&me).await?.into_iter().map(SessionBody::from).collect();
-    Ok(Json(SessionsBody { success: true, sessions }))
+    Ok(Json(app.service.sessions(&me).await?.into()))
 }
 
 /// Ends one of the user's own sessions.

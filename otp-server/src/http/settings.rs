@@ -28,6 +28,7 @@ fn example() -> Map<String, Value> {
             "appName": "Acme", "supportUrl": "https://acme.com/help", "logoUrl": "https://acme.com/logo.png",
             "brandColor": "#0a7f5a", "footerText": "Acme Ltd, 1 Main Street",
         },
+        "privacy": {"inactiveUserDays": 730},
     });
     let patch = all.as_object().cloned().unwrap_or_default();
     let mut document = Settings::default().patched(&patch).unwrap_or_default().document();

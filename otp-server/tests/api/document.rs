@@ -93,6 +93,8 @@ fn faults(schema: &Value, value: &Value, at: &str) -> Vec<String> {
                     .collect();
             }
             let known = schema["properties"].as_object().unwrap_or_else(|| panic!("{at} has no properties: {schema}"));
+            // An object of which no property is named may have any.
+            let Some(known) = schema["properties"].as_object() else { return Vec::new() };
             let required = schema["required"].as_array().cloned().unwrap_or_default();
             let missing = required.iter().filter_map(Value::as_str).filter(|name| !fields.contains_key(*name));
             let mut all: Vec<String> = missing.map(|name| format!("{at}.{name} is missing")).collect();

@@ -28,3 +28,4 @@ mod sockets;
 mod statuses;
 mod store;
 mod strangers;
+mod users;

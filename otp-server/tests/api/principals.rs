@@ -50,6 +50,13 @@ PUT /admin/config/origins         key?  sk    ok    ok    ok    key!  key!  key?
 PUT /admin/config/ip-allowlist    key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 GET /admin/config/versions        key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 POST /admin/config/versions/1/restore key? sk ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/users                  key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/users/USER             key?  sk    ok    404   404   key!  key!  key?  key?  key?
+GET /admin/users/USER/export      key?  sk    ok    404   404   key!  key!  key?  key?  key?
+DELETE /admin/users/USER          key?  sk    ok    404   404   key!  key!  key?  key?  key?
+GET /admin/users/USER/sessions    key?  sk    ok    404   404   key!  key!  key?  key?  key?
+DELETE /admin/users/USER/sessions key?  sk    ok    404   404   key!  key!  key?  key?  key?
+DELETE /admin/users/USER/sessions/SESSION key? sk ok 404  404   key!  key!  key?  key?  key?
 GET /health                       ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/ready                 ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/live                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
@@ -114,7 +121,7 @@ impl Cast {
     fn request(&self, route: &str) -> Call {
         let (method, path) = route.split_once(' ').unwrap();
         let path = path.replace("ID", &self.customer.id).replace("KEY", &self.spare_key);
-        let path = path.replace("SESSION", &self.user.session);
+        let path = path.replace("SESSION", &self.user.session).replace("USER", &self.user.user);
         let body = match route {
             "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
             "POST /auth/verify-otp" => self.asked.body(),
@@ -171,6 +178,7 @@ async fn each_caller_reaches_what_it_may_and_nothing_else() {
 fn every_documented_operation_has_a_row() {
     let of_table: Vec<String> = rows()
         .map(|(route, _)| {
+            let route = route.replace("USER/sessions/SESSION", "{id}/sessions/{sessionId}").replace("USER", "{id}");
             let route = route.replace("/auth/ID", "/auth/{customerId}").replace("SESSION", "{id}");
             let route = route.replace("/versions/1/", "/versions/{version}/");
             route.replace("ID", "{id}").replace("KEY", "{keyId}")

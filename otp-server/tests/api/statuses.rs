@@ -57,6 +57,9 @@ fn every_route_is_documented() {
     let operations: std::collections::BTreeSet<_> = documented().into_iter().map(|(operation, _)| operation).collect();
     let expected = "\
         DELETE /admin/customers/{id}/api-keys/{keyId}\n\
+        DELETE /admin/users/{id}\n\
+        DELETE /admin/users/{id}/sessions\n\
+        DELETE /admin/users/{id}/sessions/{sessionId}\n\
         DELETE /auth/sessions/{id}\n\
         GET /.well-known/jwks.json\n\
         GET /admin/analytics\n\
@@ -71,6 +74,10 @@ fn every_route_is_documented() {
         GET /admin/customers/me/usage\n\
         GET /admin/customers/{id}\n\
         GET /admin/customers/{id}/api-keys\n\
+        GET /admin/users\n\
+        GET /admin/users/{id}\n\
+        GET /admin/users/{id}/export\n\
+        GET /admin/users/{id}/sessions\n\
         GET /auth/me\n\
         GET /auth/sessions\n\
         GET /auth/{customerId}/.well-known/jwks.json\n\
@@ -124,8 +131,17 @@ impl Stage {
     /// A request for the operation that succeeds.
     fn request(&self, operation: &str) -> Call {
         let (method, template) = operation.split_once(' ').unwrap();
-        let id = if template.starts_with("/auth") { &self.user.session } else { &self.customer.id };
-        let names = [("{id}", id), ("{keyId}", &self.spare_key), ("{customerId}", &self.customer.id)];
+        let id = match template {
+            _ if template.starts_with("/auth") => &self.user.session,
+            _ if template.starts_with("/admin/users") => &self.user.user,
+            _ => &self.customer.id,
+        };
+        let names = [
+            ("{id}", id),
+            ("{sessionId}", &self.user.session),
+            ("{keyId}", &self.spare_key),
+            ("{customerId}", &self.customer.id),
+        ];
         let (of, template) = (template, template.replace("{version}", "1"));
         let path = names.into_iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
         let body = self.body(operation);
@@ -212,6 +228,7 @@ impl Stage {
         call.path = name(&call.path, &self.customer.id, otp_core::TenantId::from_bytes([7; 16]).to_string());
         call.path = name(&call.path, &self.user.session, otp_core::SessionId::from_bytes([7; 16]).to_string());
         call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
+        call.path = name(&call.path, &self.user.user, otp_core::UserId::from_bytes([7; 16]).to_string());
         match operation {
             "POST /auth/verify-otp" => self.send(call.json(&json!({"challengeId": otp, "otp": "123456789"}))).await,
             _ => self.send(call).await,
@@ -261,6 +278,7 @@ impl Stage {
 fn is_own(template: &str) -> bool {
     let of_all = template.starts_with("/admin/customers") && !template.starts_with("/admin/customers/me");
     template.starts_with("/admin/") && !of_all
+    ["/admin/config", "/admin/customers/me", "/admin/users"].iter().any(|own| template.starts_with(own))
 }
 
 /// A body that ends before it is whole.

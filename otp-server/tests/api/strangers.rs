@@ -95,6 +95,55 @@ async fn another_customers_challenges_and_sessions_answer_like_unknown_ones() {
     world.me(&ben.token).await.ok();
 }
 
+/// All routes under a user.
+fn routes_of_user(user: &str, session: &str) -> Vec<Call> {
+    let path = |rest: &str| format!("/admin/users/{user}{rest}");
+    vec![
+        get(path("")),
+        get(path("/export")),
+        get(path("/sessions")),
+        delete(path(&format!("/sessions/{session}"))),
+        delete(path("/sessions")),
+        delete(path("")),
+    ]
+}
+
+#[tokio::test]
+async fn another_customers_users_answer_like_unknown_ones() {
+    let world = World::new();
+    let (mine, other) = (world.customer().await, world.customer().await);
+    let my_test_key = world.test_key(&mine).await;
+    let theirs = world.sign_in(&other.key, "ann@example.org").await;
+    let of_test_mode = world.sign_in(&my_test_key, "ann@example.org").await;
+    let ann = world.sign_in(&mine.key, "ann@example.org").await;
+    let by_me = |call: Call| world.send(call.bearer(&mine.key).header("x-request-id", "same"));
+    let nobody = otp_core::UserId::from_bytes([9; 16]).to_string();
+    for (user, session) in [
+        (&theirs.user, &theirs.session),
+        (&of_test_mode.user, &of_test_mode.session),
+        (&"user_%ff".to_owned(), &"sess_%ff".to_owned()),
+        (&theirs.user, &"sess_".to_owned()),
+        (&theirs.user, &ann.session),
+    ] {
+        let unknown = routes_of_user(&nobody, &SessionId::from_bytes([9; 16]).to_string());
+        for (foreign, unknown) in routes_of_user(user, session).into_iter().zip(unknown) {
+            let foreign = by_me(foreign).await;
+            foreign.problem(404, "not_found");
+            assert_eq!(whole(&foreign), whole(&by_me(unknown).await), "{foreign}");
+        }
+    }
+    // Another's session under one's own user.
+    let end = |session: String| by_me(delete(format!("/admin/users/{}/sessions/{session}", ann.user)));
+    let unknown = end(SessionId::from_bytes([9; 16]).to_string()).await;
+    unknown.problem(404, "not_found");
+    for session in [theirs.session.clone(), of_test_mode.session.clone(), "sess_".to_owned()] {
+        assert_eq!(whole(&end(session).await), whole(&unknown));
+    }
+    for user in [&theirs, &of_test_mode, &ann] {
+        world.me(&user.token).await.ok();
+    }
+}
+
 #[tokio::test]
 async fn lists_hold_ones_own_alone() {
     let world = World::new();
@@ -110,6 +159,13 @@ async fn lists_hold_ones_own_alone() {
         let sessions = world.send(get("/auth/sessions").bearer(&user.token)).await.ok();
         let ids: Vec<&Value> = sessions["sessions"].as_array().unwrap().iter().map(|one| &one["sessionId"]).collect();
         assert_eq!(ids, [user.session.as_str()]);
+    }
+    for (customer, user) in [(&mine, &ann), (&other, &same_address_elsewhere)] {
+        for query in ["", "?email=ann%40example.org"] {
+            let users = world.send(get(format!("/admin/users{query}")).bearer(&customer.key)).await.ok();
+            let ids: Vec<&Value> = users["users"].as_array().unwrap().iter().map(|one| &one["userId"]).collect();
+            assert_eq!(ids, [user.user.as_str()]);
+        }
     }
 }
 
