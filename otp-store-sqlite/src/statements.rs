@@ -184,6 +184,15 @@ impl<'a> Statements<'a> {
     pub fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
     }
+
+    /// Copies the log into the file and cuts it to nothing, if nobody is in the way; nobody waits for it.
+    pub fn empty_log(&self) -> Result<()> {
+        let waits: i64 = self.connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
+        self.connection.pragma_update_and_check(None, "busy_timeout", 0, |_| Ok(()))?;
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        self.connection.pragma_update_and_check(None, "busy_timeout", waits, |_| Ok(()))?;
+        if busy? { Err(rusqlite::Error::QueryReturnedNoRows) } else { Ok(()) }
+    }
 }
 
 impl Prepared for Statements<'_> {

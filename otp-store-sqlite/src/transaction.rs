@@ -41,11 +41,21 @@ struct Count {
 pub(crate) struct Transaction<'a> {
     db: Statements<'a>,
     counts: HashMap<CounterKey, Count>,
+    /// Whether a user was erased whose rows may still stand in the log.
+    erased: bool,
 }
 
 impl<'a> Transaction<'a> {
     pub fn new(db: Statements<'a>) -> Self {
-        Self { db, counts: HashMap::new() }
+        Self { db, counts: HashMap::new(), erased: false }
+    }
+
+    /// After an erasure, empties the log, which still holds the pages as they were. While somebody reads from it that is not
+    /// possible; it is tried again after the next commit.
+    pub fn forget_erased(&mut self) {
+        if self.erased && !self.db.in_transaction() {
+            self.erased = self.db.empty_log().is_err();
+        }
     }
 
     pub fn begin(&mut self) -> rusqlite::Result<()> {
@@ -139,6 +149,7 @@ impl<'a> Transaction<'a> {
         }
         for key in &changes.deletes {
             rows::delete(&mut self.db, key)?;
+            self.erased |= key.kind == Kind::User;
         }
         for add in &changes.adds {
             let count = self.counts.entry(add.counter).or_default();

@@ -85,6 +85,7 @@ fn serve(connection: &Connection, texts: &Texts, queue: &Receiver<Order>) {
         let (batch, last) = gather(first, queue.try_iter());
         stopped = last;
         run(&mut transaction, batch);
+        transaction.forget_erased();
     }
     for order in queue.try_iter() {
         if let Order::Run(job) = order {

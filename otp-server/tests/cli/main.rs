@@ -9,6 +9,7 @@ mod bad_places;
 mod commands;
 mod crash;
 mod database;
+mod erasure;
 mod first_start;
 mod ledger;
 mod master_key;

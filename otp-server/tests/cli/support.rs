@@ -180,6 +180,10 @@ impl Server {
         self.call(&format!("GET {path}"), headers, "")
     }
 
+    pub fn delete(&self, path: &str, headers: &str) -> (u16, String) {
+        self.call(&format!("DELETE {path}"), headers, "")
+    }
+
     fn call(&self, line: &str, headers: &str, body: &str) -> (u16, String) {
         let mut stream = self.connect().unwrap();
         let (host, length) = (&self.address, body.len());
