@@ -258,6 +258,7 @@ pub fn author(actor: Actor) -> String {
     match actor {
         Actor::Administrator => "administrator".to_owned(),
         Actor::Program => "program".to_owned(),
+        Actor::Service => "service".to_owned(),
         Actor::Key(id) => id.to_string(),
     }
 }
