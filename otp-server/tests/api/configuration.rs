@@ -21,6 +21,7 @@ async fn the_document_has_every_section_and_is_written_in_parts() {
         "channels",
         "emailConfig",
         "passcode",
+        "privacy",
         "rateLimits",
         "tokens",
         "webhookConfig",
