@@ -74,17 +74,12 @@ actions! {
     KeyRevoked = "api_key.revoked";
     /// The tokens' signing key was replaced.
     SigningKeyRotated = "signing_key.rotated";
-    #[serde(rename = "signing_key.rotated")]
-    SigningKeyRotated,
     /// All that is held about a user was handed to the tenant.
-    #[serde(rename = "user.exported")]
-    UserExported,
+    UserExported = "user.exported";
     /// A user was erased.
-    #[serde(rename = "user.erased")]
-    UserErased,
+    UserErased = "user.erased";
     /// A user's session was ended by the tenant.
-    #[serde(rename = "session.revoked")]
-    SessionRevoked,
+    SessionRevoked = "session.revoked";
     /// A code was handed to the caller instead of being sent.
     OtpRevealed = "otp.revealed";
 }

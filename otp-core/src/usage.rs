@@ -43,7 +43,7 @@ pub enum Counter {
     FailedAttempts,
     /// Mails a provider took.
     EmailsSent,
-    /// Users there ever were: those there are, and those that were [erased](Self::ErasedUsers).
+    /// Users there ever were: those there are, and those that were [erased](Self::UsersErased).
     Users,
     /// Users that verified for the first time.
     NewUsers,
@@ -73,8 +73,6 @@ pub enum Counter {
     Errors(ErrorCategory, Route),
     /// Users that were erased, with all that told of them.
     UsersErased,
-    /// Users that were erased.
-    ErasedUsers,
     /// Changes of tenants and keys in the whole installation: servers watch it to know when to forget what they cached.
     Configuration,
     /// The latest time, in milliseconds, that a server of the installation worked at: the clock of the next one may be behind.
@@ -108,7 +106,6 @@ impl Counter {
             Counter::ResponseTimes(..) => 18,
             Counter::Errors(..) => 19,
             Counter::UsersErased => 20,
-            Counter::ErasedUsers => 16,
             Counter::Configuration => 32,
             Counter::LatestTime => 33,
             Counter::RequestsFrom(_) => 64,
@@ -144,7 +141,6 @@ impl Counter {
                 Counter::Errors(ErrorCategory::from_byte(*category)?, Route::from_bytes(route)?)
             }
             20 => Counter::UsersErased,
-            16 => Counter::ErasedUsers,
             32 => Counter::Configuration,
             33 => Counter::LatestTime,
             64 => Counter::RequestsFrom(part.try_into().ok()?),

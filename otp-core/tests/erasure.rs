@@ -172,7 +172,7 @@ fn nothing_is_left_of_a_user_but_counts_and_the_word_of_it() {
 
     assert_eq!(refusal(erase(&world, &acme, ann.user_id)), "not_found");
     assert_eq!(world.counter(space, Counter::OtpRequests, Span::Day), counted + 1);
-    assert_eq!([Counter::Users, Counter::ErasedUsers].map(|count| world.counter(space, count, Span::Ever)), [2, 1]);
+    assert_eq!([Counter::Users, Counter::UsersErased].map(|count| world.counter(space, count, Span::Ever)), [2, 1]);
     let events = world.events(space);
     let deleted: Vec<&Event> = events.iter().filter(|event| event.kind() == EventKind::UserDeleted).collect();
     assert_eq!(deleted[0].data, EventData::UserDeleted { user_id: ann.user_id });
@@ -249,7 +249,7 @@ fn a_sign_in_that_races_an_erasure_leaves_nothing_behind() {
             assert_eq!(refusal(world.me(signed_in)), "invalid_token");
         }
         traces.are_gone(&world);
-        let counts = [Counter::Users, Counter::ErasedUsers].map(|of| world.counter(acme.space(), of, Span::Ever));
+        let counts = [Counter::Users, Counter::UsersErased].map(|of| world.counter(acme.space(), of, Span::Ever));
         assert_eq!((counts, world.owned::<User>(acme.space().owner()).len()), ([1, 1], 0));
     }
 }
@@ -299,7 +299,7 @@ fn an_erasure_that_was_interrupted_is_taken_up_again() {
     assert_eq!(world.count_events(acme.space(), EventKind::UserDeleted), 0);
     erase(&world, &acme, id).unwrap();
     traces.are_gone(&world);
-    assert_eq!(world.counter(acme.space(), Counter::ErasedUsers, Span::Ever), 1);
+    assert_eq!(world.counter(acme.space(), Counter::UsersErased, Span::Ever), 1);
     assert!(world.owned::<Message>(acme.space().owner()).is_empty());
 }
 

@@ -140,6 +140,10 @@ impl Command for SignOut {
         Reads { scope: Scope::Subject(self.space.tenant, self.bucket), wanted: vec![wanted] }
     }
 
+    fn is_recorded(&self) -> bool {
+        matches!(self.ending, Ending::ByTenant(_))
+    }
+
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let theirs =
             |session: &&Session| session.space == self.space && session.user == self.user && session.is_open(self.now);

@@ -66,6 +66,10 @@ impl Command for EraseUser {
         Reads { scope: Scope::Subject(self.space.tenant, self.bucket), wanted }
     }
 
+    fn is_recorded(&self) -> bool {
+        true
+    }
+
     fn decide(&self, seen: &Snapshot) -> (Erasing, Changes) {
         let Some(user) = seen.one::<User>() else { return (Erasing::Absent, Changes::none()) };
         if self.inactive_since.is_some_and(|since| self.is_active(user, seen, since)) {
@@ -81,7 +85,7 @@ impl Command for EraseUser {
             return (Erasing::Unfinished, changes);
         }
         changes.deletes.push(user.key());
-        let erased = CounterKey::at(self.space, Counter::ErasedUsers, Span::Ever, self.trail.at);
+        let erased = CounterKey::at(self.space, Counter::UsersErased, Span::Ever, self.trail.at);
         changes.adds.push(Add::one(erased));
         let source = EventSource { space: self.space, at: self.trail.at, person: None };
         changes.put(source.event(self.event, EventData::UserDeleted { user_id: self.user }));
@@ -119,6 +123,10 @@ impl Command for NoteExport {
     fn reads(&self) -> Reads {
         let user = Key::new::<User>(self.space.tenant, self.user.as_bytes());
         Reads { scope: Scope::Subject(self.space.tenant, self.bucket), wanted: vec![Read::Record(user)] }
+    }
+
+    fn is_recorded(&self) -> bool {
+        true
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {

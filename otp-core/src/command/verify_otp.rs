@@ -83,7 +83,7 @@ impl Command for VerifyOtp {
             Read::Record(Recipient::key_of(self.space, &self.bucket)),
             Read::alias::<User>(self.subject.as_bytes()),
             Read::Counter(self.users(Counter::Users)),
-            Read::Counter(self.users(Counter::ErasedUsers)),
+            Read::Counter(self.users(Counter::UsersErased)),
         ];
         wanted.extend(self.quotas().reads());
         if let Some(count) = self.network_guesses() {
@@ -186,12 +186,11 @@ impl VerifyOtp {
             if at_most.is_some_and(|most| seen.counter(&counter) >= most) {
                 return (Err(Error::PlanLimit("more users")), Changes::none());
             }
-            changes.adds.push(Add { counter: self.users(), by: 1, at_most });
+            changes.adds.push(Add { counter, by: 1, at_most });
             changes.adds.push(self.hourly(Counter::NewUsers));
         }
         if challenge.channel != Channel::Email {
             changes.adds.push(self.hourly(Counter::PhoneLogins(challenge.channel)));
-            changes.adds.push(Add { counter, by: 1, at_most });
         }
         let mut user = match known {
             Some(user) if self.wanted == Wanted::Session => User { last_login_at: self.now, ..user.clone() },
@@ -322,7 +321,7 @@ impl VerifyOtp {
     fn most_users(&self, seen: &Snapshot) -> Option<u64> {
         let own = self.context.tenant.settings.limits.max_users.map(u64::from);
         let limit = [self.context.plan.users, own].into_iter().flatten().min().filter(|_| self.space.is_billed())?;
-        Some(limit.saturating_add(seen.counter(&self.users(Counter::ErasedUsers))))
+        Some(limit.saturating_add(seen.counter(&self.users(Counter::UsersErased))))
     }
 
     fn network_guesses(&self) -> Option<CounterKey> {

@@ -21,8 +21,8 @@ mod storage;
 mod tenants;
 mod tokens;
 mod usage;
-mod visitors;
 mod users;
+mod visitors;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};

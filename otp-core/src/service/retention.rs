@@ -85,7 +85,7 @@ impl Service {
     fn trail_of_retention(&self) -> Trail {
         let at = self.now();
         let id = AuditId::new(at, self.random());
-        Trail { id, actor: Actor::Service, client: None, request_id: None, at }
+        Trail { id, actor: Actor::Service, client: None, request_id: None, operation: None, at }
     }
 }
 

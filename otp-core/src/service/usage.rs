@@ -90,8 +90,10 @@ impl Service {
         let (metrics, windows) = self.metrics(space, &period).await?;
         let context = self.current(caller).await?;
         let quotas = Quotas { plan: &context.plan, space, now };
-        let users = CounterKey::at(space, Counter::Users, Span::Ever, now);
-        let mut wanted = vec![Read::Record(StorageUse::key_of(space.tenant)), Read::Counter(users)];
+        let [users, erased] =
+            [Counter::Users, Counter::UsersErased].map(|counter| CounterKey::at(space, counter, Span::Ever, now));
+        let mut wanted = vec![Read::Record(StorageUse::key_of(space.tenant))];
+        wanted.extend([users, erased].map(Read::Counter));
         wanted.extend(quotas.reads());
         let seen = self.inner.store.read(wanted).await?;
         let storage = seen.one::<StorageUse>();
@@ -116,7 +118,7 @@ impl Service {
             requests_this_month: requests(Span::Month),
             users: QuotaUse {
                 limit: context.plan.users.filter(|_| space.is_billed()),
-                used: seen.counter(&users),
+                used: seen.counter(&users).saturating_sub(seen.counter(&erased)),
                 reset_at: None,
             },
         })

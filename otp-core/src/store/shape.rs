@@ -27,13 +27,10 @@ impl Kind {
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
                 of(true, false, false, true)
             }
-            Kind::Recipient | Kind::Reply | Kind::AuditHead => of(false, false, false, true),
-            Kind::Message => of(false, false, true, true),
-            Kind::Visit => of(true, false, true, false),
-            Kind::Visitors => of(false, false, false, true),
-            Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),
-            Kind::Recipient => of(false, false, false, true),
+            Kind::Recipient | Kind::AuditHead | Kind::Visitors => of(false, false, false, true),
             Kind::Message => of(true, false, true, true),
+            Kind::Visit => of(true, false, true, false),
+            Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),
         }
     }
 }

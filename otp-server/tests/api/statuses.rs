@@ -278,7 +278,6 @@ impl Stage {
 fn is_own(template: &str) -> bool {
     let of_all = template.starts_with("/admin/customers") && !template.starts_with("/admin/customers/me");
     template.starts_with("/admin/") && !of_all
-    ["/admin/config", "/admin/customers/me", "/admin/users"].iter().any(|own| template.starts_with(own))
 }
 
 /// A body that ends before it is whole.

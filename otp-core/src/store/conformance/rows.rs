@@ -4,11 +4,11 @@ use super::Fixture;
 use super::samples::{NOW, message, recipient, register, sample, session, subject, tenant, user};
 use super::support::{act, after, counter, find, lease, put, record, seen, write};
 use crate::clock::Timestamp;
+use crate::event::{Event, EventKind};
+use crate::message::Message;
 use crate::store::{Add, Changes, Due, FromRecord, Item, Key, Kind, Read, Record, SmallBytes, Store, Stored};
 use crate::tenant::{Mode, Space};
 use crate::usage::{Counter, CounterKey, CounterRange, ErrorCategory, Route, Span};
-use crate::event::{Event, EventKind};
-use crate::message::Message;
 use crate::user::User;
 
 /// Every kind comes back as it was written, by its key, its alias and its owner, within commands and beside them; and is
