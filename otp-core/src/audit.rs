@@ -80,6 +80,14 @@ actions! {
     UserErased = "user.erased";
     /// A user's session was ended by the tenant.
     SessionRevoked = "session.revoked";
+    /// A sender domain was added.
+    DomainAdded = "domain.added";
+    /// The record of a sender domain was found, for the first time or again.
+    DomainVerified = "domain.verified";
+    /// The record of a verified sender domain is gone.
+    DomainLost = "domain.lost";
+    /// A sender domain was deleted.
+    DomainDeleted = "domain.deleted";
     /// A code was handed to the caller instead of being sent.
     OtpRevealed = "otp.revealed";
 }

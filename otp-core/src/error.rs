@@ -110,6 +110,9 @@ pub enum Error {
     /// The configuration is of another version than the caller expects, because somebody else changed it.
     #[error("the configuration was changed meanwhile and is now of version {0}; read it again")]
     VersionConflict(u64),
+    /// The service was built without a way to ask the DNS.
+    #[error("there is no DNS to ask, so sender domains cannot be verified")]
+    NoResolver,
     /// The store did not do its part; nothing may be handed out.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -164,6 +167,7 @@ impl Error {
             Error::IdempotencyConflict => "idempotency_conflict",
             Error::Conflict(_) => "conflict",
             Error::VersionConflict(_) => "version_conflict",
+            Error::NoResolver => "dns_unavailable",
             Error::Store(StoreError::Busy) => "busy",
             Error::Store(_) => "store_unavailable",
             Error::CannotOpen(_) | Error::Internal(_) => "internal_error",

@@ -48,6 +48,7 @@ pub mod challenge;
 pub mod clock;
 mod command;
 pub mod configuration;
+pub mod domain;
 pub mod error;
 pub mod event;
 pub mod id;

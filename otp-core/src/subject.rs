@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::{Digest32, TenantKeys};
 
+pub(crate) use self::email::canonical_domain;
 pub use self::email::{EmailAddress, InvalidEmail};
 pub use self::phone::{InvalidPhone, PhoneNumber};
 

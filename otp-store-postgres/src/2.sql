@@ -63,3 +63,11 @@ FROM (
     FROM "message") AS m
 WHERE e.body LIKE '%"kind":"otp.requested"%' AND m.tenant = e.tenant
 AND m.subject = substring(e.body FROM '"person":\{"subject":"([^"]*)"') AND m.at = substring(e.body FROM '"at":([0-9]+)');
+
+CREATE TABLE "domain" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, due_at bigint, lease bytea, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX domain_owner ON "domain" (owner, id);
+CREATE INDEX domain_due ON "domain" (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX domain_expires ON "domain" (expires_at) WHERE expires_at IS NOT NULL;

@@ -73,3 +73,11 @@ UPDATE event SET body = json_set(body, '$.data.data.messageId', (
     AND json_extract(message.body, '$.created_at') = json_extract(event.body, '$.at')))
 WHERE json_extract(body, '$.data.kind') = 'otp.requested';
 DROP INDEX message_told;
+
+CREATE TABLE domain (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, due_at INTEGER, lease BLOB, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX domain_owner ON domain (owner, id);
+CREATE INDEX domain_due ON domain (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX domain_expires ON domain (expires_at) WHERE expires_at IS NOT NULL;

@@ -5,6 +5,7 @@
 
 mod chained;
 mod configure;
+mod domains;
 mod keys;
 mod quota;
 mod request_otp;
@@ -17,6 +18,7 @@ mod verify_otp;
 
 pub(crate) use chained::Chained;
 pub(crate) use configure::{Configure, NewSigningKeys, Wanted as WantedSettings};
+pub(crate) use domains::{AddDomain, BeginCheck, Checked, DOMAINS, DeleteDomain, NoteCheck};
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use quota::Quotas;
 pub(crate) use request_otp::{RequestOtp, Requested};

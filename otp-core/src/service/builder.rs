@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::context::Caches;
 use super::{Inner, Service};
 use crate::clock::{Clock, SystemClock};
+use crate::domain::Resolver;
 use crate::message::{Mailer, Outgoing, Receipt, SendError};
 use crate::plan::Plans;
 use crate::random::{Random, SystemRandom};
@@ -21,6 +22,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     mailer: Arc<dyn Mailer>,
+    resolver: Option<Arc<dyn Resolver>>,
     on_queued: Box<dyn Fn() + Send + Sync>,
     plans: Plans,
     issuer: String,
@@ -34,6 +36,7 @@ impl Builder {
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
             mailer: Arc::new(NoMailer),
+            resolver: None,
             on_queued: Box::new(|| {}),
             plans: Plans::builtin(),
             issuer: "http://127.0.0.1:8080".to_owned(),
@@ -43,6 +46,12 @@ impl Builder {
     /// Sends the messages.
     pub fn mailer(mut self, mailer: impl Mailer) -> Self {
         self.mailer = Arc::new(mailer);
+        self
+    }
+
+    /// Asks the DNS; without one no sender domain can be verified.
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Some(Arc::new(resolver));
         self
     }
 
@@ -83,6 +92,7 @@ impl Builder {
             clock: self.clock,
             random: self.random,
             mailer: self.mailer,
+            resolver: self.resolver,
             on_queued: self.on_queued,
             ring: self.ring,
             plans: self.plans,

@@ -11,6 +11,7 @@ mod calls;
 mod configuration;
 mod context;
 mod cursor;
+mod domains;
 mod export;
 mod keys;
 mod ledger;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use crate::api_key::KeyUse;
 use crate::clock::{Clock, Timestamp};
 use crate::command::{Chained, Trail};
+use crate::domain::Resolver;
 use crate::error::Error;
 use crate::id::{AuditId, ChallengeId, KeyId, TenantId};
 use crate::idempotency::{Idempotency, ReplySlot};
@@ -48,6 +50,7 @@ pub use caller::{Approach, Caller, Client};
 pub use calls::RecentCalls;
 pub use configuration::{ConfigView, VersionView};
 pub(crate) use context::TenantContext;
+pub use domains::{AddedDomain, DomainView};
 pub use export::UserExport;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
 pub use ledger::{Difference, Ledger};
@@ -83,6 +86,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     mailer: Arc<dyn Mailer>,
+    resolver: Option<Arc<dyn Resolver>>,
     on_queued: Box<dyn Fn() + Send + Sync>,
     ring: KeyRing,
     plans: Plans,

@@ -10,6 +10,7 @@ use crate::call::{RecentErrors, StorageUse};
 use crate::challenge::Challenge;
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
+use crate::domain::Domain;
 use crate::event::Event;
 use crate::id::TenantId;
 use crate::idempotency::StoredReply;
@@ -297,4 +298,6 @@ records! {
     RecentErrors(RecentErrors) = "recent_errors";
     /// How much a tenant's records take.
     StorageUse(StorageUse) = "storage_use";
+    /// A domain that mail may come from.
+    Domain(Domain) = "domain";
 }

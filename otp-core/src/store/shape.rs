@@ -31,6 +31,7 @@ impl Kind {
             Kind::Message => of(true, false, true, true),
             Kind::Visit => of(true, false, true, false),
             Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),
+            Kind::Domain => of(true, false, true, true),
         }
     }
 }

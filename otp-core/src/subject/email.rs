@@ -50,6 +50,11 @@ impl EmailAddress {
         &self.canonical
     }
 
+    /// The part after the `@`: lower-case A-labels.
+    pub fn domain(&self) -> &str {
+        self.halves().1
+    }
+
     /// What rate limits count under: without `+tag`, for Gmail also without dots and under one domain. Never an
     /// identity.
     pub fn bucket(&self) -> String {
@@ -167,7 +172,8 @@ fn is_blank(c: char) -> bool {
         | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-fn canonical_domain(typed: &str) -> Result<String, InvalidEmail> {
+/// The domain as lower-case A-labels.
+pub(crate) fn canonical_domain(typed: &str) -> Result<String, InvalidEmail> {
     let ascii = idna::domain_to_ascii_strict(typed).map_err(|_| InvalidEmail::Domain)?;
     let (_, last_label) = ascii.rsplit_once('.').ok_or(InvalidEmail::Domain)?;
     // No top-level domain starts with a digit, but an IPv4 address ends in a number, also in a hexadecimal one.

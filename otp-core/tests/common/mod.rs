@@ -185,7 +185,8 @@ impl World {
         Self::with(|builder| builder.plans(plans))
     }
 
-    fn with(change: impl FnOnce(service::Builder) -> service::Builder) -> Self {
+    /// With parts of the test's own.
+    pub fn with(change: impl FnOnce(service::Builder) -> service::Builder) -> Self {
         let store = Arc::new(Probe::default());
         let clock = Arc::new(ManualClock::default());
         let inbox = Arc::new(Inbox::default());

@@ -109,6 +109,7 @@ macro_rules! conformance_tests {
             an_expired_lease_returns
             a_stale_lease_cannot_settle
             what_is_settled_stays_settled
+            each_kind_has_a_queue_of_its_own
             a_sweep_removes_what_expired_and_no_more
             everything_is_in_the_inventory_once
             a_range_of_counts_is_its_windows_and_no_others

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Fixture;
-use super::samples::{NOW, message, recipient, register, tenant};
+use super::samples::{NOW, message, recipient, register, sample, tenant};
 use super::support::{after, count, counter, find, lease, put, race, record, write};
 use crate::clock::Timestamp;
 use crate::message::{Message, MessageState};
@@ -121,6 +121,32 @@ pub async fn what_is_settled_stays_settled(fixture: &impl Fixture) {
     assert_eq!(count(&store, counter(tenant(1))).await, 2);
     assert_eq!(claim(&store, lease(2, 499, 600), 10).await.len(), 0);
     assert_eq!(keys(&claim(&store, lease(2, 500, 600), 10).await), [message(tenant(1), 2, due(0)).key()]);
+}
+
+/// Each kind with a queue has one of its own. A command may take a record of it over from whoever holds its lease.
+pub async fn each_kind_has_a_queue_of_its_own(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.shape().queue).collect();
+    let placed = |kind: Kind, due: Due| {
+        let mut record = sample(kind, tenant(1), 1);
+        record.set_due(due);
+        record
+    };
+    put(&store, kinds.iter().map(|kind| placed(*kind, due(-1)))).await;
+    for kind in kinds {
+        let waiting = placed(kind, due(-1));
+        let claimed = store.claim(kind, lease(1, 0, 50), 10).await.unwrap();
+        assert_eq!(keys(&claimed), [waiting.key()]);
+        let taken = Due { at: Some(after(100)), lease: Some([2; 16]) };
+        put(&store, [placed(kind, taken)]).await;
+        let stale = Settled { record: placed(kind, Due::default()), lease: [1; 16], also: Changes::none() };
+        assert_eq!(store.settle(vec![stale]).await.unwrap(), 0);
+        let listed = waiting.owner().map(|owner| Read::Owned { kind, owner, before: None, limit: 10 });
+        let found = find(&store, [Read::Record(waiting.key())].into_iter().chain(listed).collect()).await;
+        assert!(found.len() == 1 + usize::from(kind.shape().owner) && found.iter().all(|(.., due)| *due == taken));
+        assert_eq!(store.claim(kind, lease(3, 99, 200), 10).await.unwrap().len(), 0);
+        assert_eq!(store.claim(kind, lease(3, 100, 200), 10).await.unwrap().len(), 1);
+    }
 }
 
 /// A sweep takes what expired before its time, records and counts, and stops at its limit.

@@ -8,6 +8,7 @@ use crate::call::{CallError, RecentErrors, StorageUse};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
+use crate::domain::{Domain, DomainState, Finding};
 use crate::event::{Event, EventData, Person};
 use crate::id::{AuditId, ChallengeId, EventId, KeyId, MessageId, SessionId, SigningKeyId, TenantId, UserId};
 use crate::idempotency::StoredReply;
@@ -162,6 +163,7 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Visitors => visitors(tenant, number).into(),
         Kind::RecentErrors => recent_errors(tenant, number).into(),
         Kind::StorageUse => StorageUse { tenant, measured: vec![(NOW, number)] }.into(),
+        Kind::Domain => domain(tenant, number).into(),
     }
 }
 
@@ -303,6 +305,17 @@ fn recent_errors(tenant: TenantId, number: u64) -> RecentErrors {
     let at = NOW + Duration::from_secs(number);
     let errors = vec![CallError { at, category: ErrorCategory::Authentication, code, route }];
     RecentErrors { space: space(tenant), errors }
+}
+
+fn domain(tenant: TenantId, number: u64) -> Domain {
+    let name = format!("acme{number}.example").parse().unwrap();
+    Domain {
+        state: DomainState::Lost { verified_at: NOW, at: NOW },
+        checked_at: Some(NOW),
+        finding: Some(Finding::Other { values: vec!["\u{0} ' \" \\ \u{10ffff}".into()] }),
+        due: Due { at: Some(NOW), lease: Some([3; 16]) },
+        ..Domain::new(tenant, name, NOW, &SeededRandom::new(number))
+    }
 }
 
 #[cfg(test)]
