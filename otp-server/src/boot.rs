@@ -14,11 +14,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use ipnet::IpNet;
+use otp_core::service::Builder;
 use otp_core::{Error, NewTenant, Secret, Service, SystemClock};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::config::{Config, Mistake, Setting};
+use crate::dns::Dns;
 use crate::http::{self, App, AppOptions};
 use crate::listen::Limits;
 use crate::mail::{self, Mailbox};
@@ -66,7 +68,8 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let issuer = config.public_url.clone().unwrap_or_else(|| sockets.url());
     let queued = Arc::clone(&wake);
     let service = installation.service(config, &issuer).mailer(mail.mailer()).clock(clock);
-    let service = service.on_queued(move || queued.notify_one()).build();
+    let service = service.on_queued(move || queued.notify_one());
+    let service = with_dns(service, config)?.build();
     let demo_key = demo_key(&service).await?;
 
     let app = App::new(AppOptions {
@@ -105,6 +108,18 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     drop(app);
     close(service, installation).await;
     Ok(())
+}
+
+/// A machine without name servers can do everything but verify sender domains.
+fn with_dns(service: Builder, config: &Config) -> Result<Builder, Mistake> {
+    match Dns::of(config.dns_server) {
+        Ok(dns) => Ok(service.resolver(dns)),
+        Err(error) if config.dns_server.is_some() => Err(Mistake::of(Setting::DnsServer, error)),
+        Err(error) => {
+            tracing::warn!(%error, "sender domains cannot be verified: the system names no name server; set OTP_DNS_SERVER");
+            Ok(service)
+        }
+    }
 }
 
 fn routes(app: &Arc<App>, mailbox: Option<&Arc<Mailbox>>) -> Router {

@@ -90,6 +90,8 @@ pub struct Config {
     pub max_connections: usize,
     /// The same from one client network.
     pub max_connections_per_ip: usize,
+    /// The name server to ask; `None` for the system's.
+    pub dns_server: Option<SocketAddr>,
     /// The plans on offer.
     pub plans: Plans,
     /// What is logged.
@@ -131,6 +133,7 @@ impl Config {
             trusted_proxies: layers.read(Setting::TrustedProxies, values::networks)?,
             max_connections: layers.read(Setting::MaxConnections, values::count)?,
             max_connections_per_ip: layers.read(Setting::MaxConnectionsPerIp, values::count)?,
+            dns_server: layers.read(Setting::DnsServer, values::optional(values::name_server))?,
             plans: layers.read(Setting::Plans, values::plans)?,
             log: layers.read(Setting::Log, LogFilter::parse)?,
             log_format: layers.read(Setting::LogFormat, LogFormat::parse)?,

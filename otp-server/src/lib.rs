@@ -5,6 +5,7 @@
 pub mod boot;
 pub mod cli;
 pub mod config;
+pub mod dns;
 pub mod http;
 pub mod listen;
 mod logging;

@@ -1,4 +1,5 @@
-//! The loops behind the requests: messages are sent, what has expired is removed, what was counted is written down.
+//! The loops behind the requests: messages are sent, what has expired is removed, what was counted is written down, sender
+//! domains are looked up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,9 @@ const SWEEP_BATCH: usize = 500;
 /// How often users are looked for whose customer does not keep them any longer.
 const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3600);
 const FIRST_RETENTION: Duration = Duration::from_secs(600);
+const DOMAINS_EVERY: Duration = Duration::from_secs(10);
+/// Domains looked up at a time: as many as are at once, so that none of them waits while its lease runs.
+const DOMAINS_BATCH: usize = 16;
 const FLUSH_EVERY: Duration = Duration::from_secs(30);
 const FLUSH_CALLS_EVERY: Duration = Duration::from_secs(5);
 const FOLD_EVERY: Duration = Duration::from_secs(60);
@@ -56,6 +60,7 @@ impl Workers {
         keep_up(&mut loops, &worker, Worker::flush_calls);
         keep_up(&mut loops, &worker, Worker::fold);
         keep_up(&mut loops, &worker, Worker::measure);
+        keep_up(&mut loops, &worker, Worker::check_domains);
         Self { stop, loops }
     }
 
@@ -166,6 +171,17 @@ impl Worker {
                 measured = self.service.measure_storage() => measured,
             };
             self.done("measure", measured).await;
+        }
+    }
+
+    async fn check_domains(mut self) {
+        let mut ticks = every(DOMAINS_EVERY, Instant::now() + DOMAINS_EVERY);
+        while self.waits_for(&mut ticks).await {
+            let mut is_more = true;
+            while is_more && !*self.stopped.borrow() {
+                let checked = self.service.check_due_domains(DOMAINS_BATCH).await;
+                is_more = self.done("domains", checked).await == Some(DOMAINS_BATCH);
+            }
         }
     }
 

@@ -16,15 +16,18 @@ use crate::postgres;
 use crate::process::{self, command, root, succeeds};
 
 /// Programs that the tests start, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("nsupdate", "bind9-dnsutils"),
     ("openssl", "openssl"),
     ("python3", "python3"),
     ("systemd-analyze", "systemd"),
 ];
+/// Where Debian puts the name server, off the path of users.
+const NAMED: &str = "/usr/sbin/named";
 /// The first that `import`s and `require`s alike, which the JavaScript peers take for granted.
 const OLDEST_NODE: u32 = 20;
 
@@ -65,9 +68,10 @@ fn programs(peers: &Path) -> Result<()> {
 }
 
 fn missing_programs() -> impl Iterator<Item = (&'static str, &'static str)> {
-    // Debian keeps the server's programs off the path.
+    // Debian keeps the programs of servers off the path.
     let server = postgres::binaries().is_none().then_some(("postgres", "postgresql"));
-    PROGRAMS.into_iter().filter(|(program, _)| !on_path(program)).chain(server)
+    let named = (!on_path("named") && !Path::new(NAMED).exists()).then_some(("named", "bind9"));
+    PROGRAMS.into_iter().filter(|(program, _)| !on_path(program)).chain(server).chain(named)
 }
 
 fn on_path(program: &str) -> bool {

@@ -11,6 +11,7 @@ use super::Failure;
 use super::output::print;
 use crate::boot::{self, Database, InUse, WrittenWith, beside, configured_ring, open_database};
 use crate::config::{self, Config, Mistake, Setting};
+use crate::dns::Dns;
 use crate::mail;
 
 /// A clock outside these two times is wrong: 2026-01-01 and 2100-01-01.
@@ -35,13 +36,14 @@ pub(super) fn run(config: Result<Config, Mistake>) -> Result<(), Failure> {
     if checks.iter().all(|(_, finding)| finding.is_ok()) { Ok(()) } else { Err(Failure::Told) }
 }
 
-async fn all(config: &Config) -> [(&'static str, Finding); 5] {
+async fn all(config: &Config) -> [(&'static str, Finding); 6] {
     let opened = open(config).await;
     [
         ("configuration", Ok(source(config))),
         ("store", store(config, &opened)),
         ("master key", master_key(config, &opened).await),
         ("mail", mail(config).await),
+        ("dns", dns(config).await),
         ("clock", clock(config)),
     ]
 }
@@ -125,6 +127,23 @@ async fn mail(config: &Config) -> Finding {
     let mailer = mailer.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
     mailer.check().await.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
     Ok(config.mail_url.to_string())
+}
+
+/// Only sender domains need it, so that the system's may be missing.
+async fn dns(config: &Config) -> Finding {
+    let answer = match Dns::of(config.dns_server) {
+        Ok(dns) => dns.check().await,
+        Err(error) => Err(error.to_string()),
+    };
+    match (config.dns_server, answer) {
+        (Some(server), Ok(())) => Ok(format!("{server} answers")),
+        (None, Ok(())) => Ok("the system's name servers answer".to_owned()),
+        (Some(server), Err(error)) => {
+            let words = format!("{server} does not answer: {error}; name one that does, or leave it empty");
+            Err(Mistake::of(Setting::DnsServer, words))
+        }
+        (None, Err(error)) => Ok(format!("none ({error}), so that sender domains cannot be verified")),
+    }
 }
 
 fn clock(config: &Config) -> Finding {

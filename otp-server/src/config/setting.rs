@@ -69,6 +69,8 @@ settings! {
     MailFrom = "mail_from", "mail-from", "OTP_MAIL_FROM", "SENDER";
     /// Where text messages go: mailbox:
     SmsUrl = "sms_url", "sms-url", "OTP_SMS_URL", "URL";
+    /// The name server that sender domains are looked up at; the system's if empty
+    DnsServer = "dns_server", "dns-server", "OTP_DNS_SERVER", "IP:PORT";
     /// A TOML file of plans in place of the built-in ones
     Plans = "plans", "plans", "OTP_PLANS", "FILE";
     /// What is logged: a level, or levels by module

@@ -82,6 +82,13 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+pub(super) fn name_server(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no IP address and port; write `127.0.0.1:53`, or `[::1]:53` for IPv6"))?;
+    if address.port() == 0 { Err("port 0 is no port; name servers are on port 53".to_owned()) } else { Ok(address) }
+}
+
 pub(super) fn data_dir(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("it is empty; name a directory, as in `./otp-data`".to_owned()) } else { Ok(text.into()) }
 }

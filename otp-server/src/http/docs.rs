@@ -93,6 +93,13 @@ problem_sets! {
     /// Of routes that take a period.
     PeriodProblems:
         "400" => "`invalid_period`, `invalid_granularity`, `invalid_timezone`, `invalid_field`.";
+    /// Of the route that asks about DKIM keys.
+    SelectorProblems:
+        "400" => "`invalid_selector`.";
+    /// Of routes that ask the DNS; in the place of those of [`AdminProblems`].
+    DnsProblems:
+        "403" => "`plan_limit`, `secret_key_required`, `secret_key_in_browser`, `customer_suspended`.",
+        "503" => "`dns_unavailable`: the server has no DNS to ask; `store_unavailable`, `busy`.";
     /// Of routes that take a body.
     WriteProblems:
         "400" => "`invalid_json`, `invalid_request`, or the code of the field that `errors` names.",

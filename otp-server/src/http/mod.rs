@@ -12,6 +12,7 @@ mod configuration;
 mod csv;
 mod customers;
 mod docs;
+mod domains;
 mod health;
 mod keys;
 mod layers;
@@ -92,6 +93,7 @@ impl App {
         (name = "Customers", description = "Customers of the installation and their API keys."),
         (name = "Configuration", description = "What customers set up for themselves."),
         (name = "Users", description = "A customer's users: what is held about them, and its end."),
+        (name = "Domains", description = "Domains that a customer's mail comes from."),
         (name = "Service", description = "Health and public keys."),
     )
 )]
@@ -138,6 +140,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(users::export))
         .routes(paths!(users::sessions, users::revoke_all))
         .routes(paths!(users::revoke))
+        .routes(paths!(domains::add))
+        .routes(paths!(domains::check))
+        .routes(paths!(domains::status))
+        .routes(paths!(domains::list))
+        .routes(paths!(domains::remove))
         .routes(paths!(health::health))
         .routes(paths!(health::ready))
         .routes(paths!(health::live))

@@ -120,6 +120,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::OriginNotAllowed | Error::IpNotAllowed => StatusCode::FORBIDDEN,
         Error::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Conflict(_) | Error::VersionConflict(_) => StatusCode::CONFLICT,
+        Error::NoResolver => StatusCode::SERVICE_UNAVAILABLE,
         Error::Store(StoreError::Corrupt(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -161,6 +162,7 @@ fn detail_of(status: StatusCode, error: &Error) -> String {
         Error::Store(StoreError::Unknown(_)) => {
             "the database went away before it said whether this was done; look whether it was before you repeat it"
         }
+        Error::NoResolver => "this server has no DNS to ask, so sender domains cannot be verified; tell its operator",
         _ if status == StatusCode::SERVICE_UNAVAILABLE => {
             "the service cannot do this right now; nothing was changed, try again"
         }

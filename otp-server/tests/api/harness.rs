@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use crate::call::{Call, Reply, post};
 use crate::document;
 use crate::store::TestStore;
+use crate::zone::Zone;
 
 pub const ADMIN: &str = "otp_admin_of_the_tests";
 pub const ISSUER: &str = "https://otp.example";
@@ -58,6 +59,7 @@ pub struct World {
     pub store: Arc<TestStore>,
     pub clock: Arc<ManualClock>,
     pub inbox: Arc<Inbox>,
+    pub zone: Arc<Zone>,
     /// Every documented operation that answered, with the status.
     pub produced: Mutex<BTreeSet<(String, u16)>>,
 }
@@ -143,9 +145,11 @@ impl World {
     fn with(proxies: &[&str], plans: Plans) -> Self {
         let store = Arc::new(TestStore::default());
         let (clock, inbox) = (Arc::new(ManualClock::default()), Arc::new(Inbox::default()));
+        let zone = Arc::new(Zone::default());
         let service = Service::builder(store.clone(), KeyRing::generate(&SeededRandom::new(1)))
             .clock(clock.clone())
             .mailer(inbox.clone())
+            .resolver(zone.clone())
             .random(SeededRandom::new(2))
             .plans(plans)
             .issuer(ISSUER)
@@ -156,7 +160,7 @@ impl World {
             trusted_proxies: proxies.iter().map(|net| net.parse().unwrap()).collect(),
         });
         let router = routes(app.clone());
-        Self { app, router, service, store, clock, inbox, produced: Mutex::default() }
+        Self { app, router, service, store, clock, inbox, zone, produced: Mutex::default() }
     }
 
     /// Sends a request to the routes and checks what is so of every answer.
@@ -195,6 +199,11 @@ impl World {
         body.as_object_mut().unwrap().entry("name").or_insert(json!("Shop"));
         let created = self.send(post(customer.path("/api-keys"), body).bearer(ADMIN)).await.ok();
         (created["apiKey"].as_str().unwrap().to_owned(), created["keyId"].as_str().unwrap().to_owned())
+    }
+
+    /// Adds a domain and gives what is said of it.
+    pub async fn domain(&self, customer: &Customer, name: &str) -> Value {
+        self.send(post("/admin/domains/verify", json!({"domain": name})).bearer(&customer.key)).await.ok()
     }
 
     pub async fn test_key(&self, customer: &Customer) -> String {

@@ -57,6 +57,11 @@ DELETE /admin/users/USER          key?  sk    ok    404   404   key!  key!  key?
 GET /admin/users/USER/sessions    key?  sk    ok    404   404   key!  key!  key?  key?  key?
 DELETE /admin/users/USER/sessions key?  sk    ok    404   404   key!  key!  key?  key?  key?
 DELETE /admin/users/USER/sessions/SESSION key? sk ok 404  404   key!  key!  key?  key?  key?
+POST /admin/domains/verify        key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/domains                key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /admin/domains/DOMAIN/verify key?  sk    ok    ok    404   key!  key!  key?  key?  key?
+GET /admin/domains/DOMAIN/status  key?  sk    ok    ok    404   key!  key!  key?  key?  key?
+DELETE /admin/domains/DOMAIN      key?  sk    ok    ok    404   key!  key!  key?  key?  key?
 GET /health                       ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/ready                 ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/live                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
@@ -102,6 +107,7 @@ impl Cast {
         let (_, spare_key) = world.key(&customer, json!({})).await;
         let user = world.sign_in(&customer.key, "ann@example.org").await;
         let asked = world.ask(&customer.key, "ben@example.org").await;
+        world.domain(&customer, "acme.com").await;
         let user_token = user.token.clone();
         let credentials = [
             None,
@@ -121,7 +127,8 @@ impl Cast {
     fn request(&self, route: &str) -> Call {
         let (method, path) = route.split_once(' ').unwrap();
         let path = path.replace("ID", &self.customer.id).replace("KEY", &self.spare_key);
-        let path = path.replace("SESSION", &self.user.session).replace("USER", &self.user.user);
+        let path =
+            path.replace("SESSION", &self.user.session).replace("USER", &self.user.user).replace("DOMAIN", "acme.com");
         let body = match route {
             "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
             "POST /auth/verify-otp" => self.asked.body(),
@@ -129,6 +136,7 @@ impl Cast {
             "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
             "PUT /admin/config" => json!({"config": {}}),
             "POST /admin/customers/ID/api-keys" => json!({"name": "New"}),
+            "POST /admin/domains/verify" => json!({"domain": "mail.acme.com"}),
             "PUT /admin/customers/ID/status" => json!({"status": "suspended"}),
             _ => json!({}),
         };
@@ -181,7 +189,7 @@ fn every_documented_operation_has_a_row() {
             let route = route.replace("USER/sessions/SESSION", "{id}/sessions/{sessionId}").replace("USER", "{id}");
             let route = route.replace("/auth/ID", "/auth/{customerId}").replace("SESSION", "{id}");
             let route = route.replace("/versions/1/", "/versions/{version}/");
-            route.replace("ID", "{id}").replace("KEY", "{keyId}")
+            route.replace("ID", "{id}").replace("KEY", "{keyId}").replace("DOMAIN", "{domain}")
         })
         .collect();
     for (operation, _) in crate::document::documented() {

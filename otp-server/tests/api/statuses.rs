@@ -57,6 +57,7 @@ fn every_route_is_documented() {
     let operations: std::collections::BTreeSet<_> = documented().into_iter().map(|(operation, _)| operation).collect();
     let expected = "\
         DELETE /admin/customers/{id}/api-keys/{keyId}\n\
+        DELETE /admin/domains/{domain}\n\
         DELETE /admin/users/{id}\n\
         DELETE /admin/users/{id}/sessions\n\
         DELETE /admin/users/{id}/sessions/{sessionId}\n\
@@ -74,6 +75,8 @@ fn every_route_is_documented() {
         GET /admin/customers/me/usage\n\
         GET /admin/customers/{id}\n\
         GET /admin/customers/{id}/api-keys\n\
+        GET /admin/domains\n\
+        GET /admin/domains/{domain}/status\n\
         GET /admin/users\n\
         GET /admin/users/{id}\n\
         GET /admin/users/{id}/export\n\
@@ -91,6 +94,8 @@ fn every_route_is_documented() {
         POST /admin/customers/{id}/api-keys\n\
         POST /admin/customers/{id}/api-keys/{keyId}/rotate\n\
         POST /admin/customers/{id}/suspend\n\
+        POST /admin/domains/verify\n\
+        POST /admin/domains/{domain}/verify\n\
         POST /auth/logout\n\
         POST /auth/refresh\n\
         POST /auth/request-otp\n\
@@ -109,6 +114,8 @@ fn every_route_is_documented() {
     assert_eq!(operations.into_iter().collect::<Vec<_>>().join("\n"), expected);
 }
 
+const DOMAIN: &str = "acme.com";
+
 /// A customer with a user, and all that the requests name.
 struct Stage {
     world: World,
@@ -125,12 +132,14 @@ impl Stage {
         let (_, spare_key) = world.key(&customer, json!({})).await;
         let user = world.sign_in(&customer.key, "ann@example.org").await;
         let asked = world.ask(&customer.key, "ben@example.org").await;
+        world.domain(&customer, DOMAIN).await;
         Self { world, customer, spare_key, asked, user }
     }
 
     /// A request for the operation that succeeds.
     fn request(&self, operation: &str) -> Call {
         let (method, template) = operation.split_once(' ').unwrap();
+        let domain = DOMAIN.to_owned();
         let id = match template {
             _ if template.starts_with("/auth") => &self.user.session,
             _ if template.starts_with("/admin/users") => &self.user.user,
@@ -141,6 +150,7 @@ impl Stage {
             ("{sessionId}", &self.user.session),
             ("{keyId}", &self.spare_key),
             ("{customerId}", &self.customer.id),
+            ("{domain}", &domain),
         ];
         let (of, template) = (template, template.replace("{version}", "1"));
         let path = names.into_iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
@@ -154,6 +164,7 @@ impl Stage {
         match of {
             "/auth/request-otp" | "/auth/verify-otp" => call.bearer(&self.customer.key),
             "/auth/refresh" => call,
+            _ if of.starts_with("/admin/domains") => call.bearer(&self.customer.key),
             _ if of.starts_with("/auth") => call.bearer(&self.user.token),
             _ if is_own(of) => call.bearer(&self.customer.key),
             _ if of.starts_with("/admin") => call.bearer(ADMIN),
@@ -170,6 +181,7 @@ impl Stage {
             "PUT /admin/config" => json!({"config": {}}),
             "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
             "PUT /admin/customers/{id}/status" => json!({"status": "suspended"}),
+            "POST /admin/domains/verify" => json!({"domain": DOMAIN}),
             _ => json!({}),
         }
     }
@@ -181,7 +193,15 @@ impl Stage {
     async fn produce(&self, operation: &str, status: u16) -> Reply {
         let request = || self.request(operation);
         match status {
+            201 if operation == "POST /admin/domains/verify" => {
+                self.send(request().json(&json!({"domain": "mail.acme.com"}))).await
+            }
             200 | 201 => self.send(request()).await,
+            400 if operation == "GET /admin/domains/{domain}/status" => {
+                let mut call = request();
+                call.path.push_str("?selector=s1&selector=a%20b");
+                self.send(call).await
+            }
             400 if operation.starts_with("GET") => {
                 let mut call = request();
                 call.path.push_str("?limit=0&startDate=x&format=x");
@@ -226,6 +246,7 @@ impl Stage {
         let otp = otp_core::ChallengeId::from_bytes([7; 16]).to_string();
         let name = |path: &str, of: &str, by: String| path.replace(of, &by);
         call.path = name(&call.path, &self.customer.id, otp_core::TenantId::from_bytes([7; 16]).to_string());
+        call.path = name(&call.path, DOMAIN, "nobody.com".to_owned());
         call.path = name(&call.path, &self.user.session, otp_core::SessionId::from_bytes([7; 16]).to_string());
         call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
         call.path = name(&call.path, &self.user.user, otp_core::UserId::from_bytes([7; 16]).to_string());
@@ -249,6 +270,13 @@ impl Stage {
             _ if operation.contains("/admin/config") => {
                 return self.send(self.request(operation).header("if-match", "\"7\"")).await;
             }
+            "POST /admin/domains/verify" => {
+                for number in 1..100 {
+                    self.world.domain(&self.customer, &format!("{number}.acme.com")).await;
+                }
+                return self.send(self.request(operation).json(&json!({"domain": "mail.acme.com"}))).await;
+            }
+            "POST /admin/domains/{domain}/verify" => self.world.advance(8 * 86_400),
             _ => self.world.set_status(&self.customer, "cancelled").await,
         }
         self.send(self.request(operation)).await
