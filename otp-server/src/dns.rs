@@ -1,6 +1,7 @@
 //! The DNS, asked through hickory.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::RData;
 use otp_core::domain::{Lookup, Resolver};
+use tokio::sync::Semaphore;
 
 /// For one question to one server.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,12 +19,17 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const RETRIES: usize = 1;
 /// For an answer, whatever happens: the system may name many servers, and an answer may have to be fetched again by TCP.
 const DEADLINE: Duration = Duration::from_secs(8);
+/// Questions at a time; further ones wait, within their deadline.
+const AT_A_TIME: usize = 32;
 /// Reserved (RFC 2606) and in the DNS.
 const ALWAYS_THERE: &str = "example.com";
 
 /// Asks name servers, without a cache and without the names of the hosts file and the local network.
 #[derive(Clone)]
-pub struct Dns(TokioResolver);
+pub struct Dns {
+    resolver: TokioResolver,
+    room: Arc<Semaphore>,
+}
 
 impl Dns {
     /// Asks this server, or else those that the system names.
@@ -43,7 +50,7 @@ impl Dns {
         // Whoever has just published a record asks again at once.
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
-        builder.build().map(Self)
+        Ok(Self { resolver: builder.build()?, room: Arc::new(Semaphore::new(AT_A_TIME)) })
     }
 
     /// Whether it answers at all.
@@ -58,8 +65,9 @@ impl Dns {
     }
 
     async fn ask(&self, name: &str) -> Result<Vec<String>, NetError> {
+        let _room = self.room.acquire().await;
         // The dot at the end keeps the domains that the system would try behind it out.
-        let answer = self.0.txt_lookup(format!("{name}.")).await?;
+        let answer = self.resolver.txt_lookup(format!("{name}.")).await?;
         let values = answer.answers().iter().filter_map(|record| match &record.data {
             RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
             _ => None, // the aliases on the way

@@ -175,7 +175,7 @@ impl Worker {
     }
 
     async fn check_domains(mut self) {
-        let mut ticks = every(DOMAINS_EVERY, Instant::now() + DOMAINS_EVERY);
+        let mut ticks = every(DOMAINS_EVERY, Instant::now());
         while self.waits_for(&mut ticks).await {
             let mut is_more = true;
             while is_more && !*self.stopped.borrow() {

@@ -1,9 +1,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use otp_core::domain::{Lookup, Resolver};
 use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
 use otp_core::store::MemoryStore;
-use otp_core::{Address, KeyRing, Mode, NewTenant, OtpRequest, SystemRandom};
+use otp_core::{Address, Clock, KeyRing, ManualClock, Mode, NewTenant, OtpRequest, SystemRandom};
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -51,10 +52,13 @@ async fn start() -> Setup {
         .build();
     let tenant = service.create_tenant(NewTenant::named("Acme", "ops@acme.com")).await.unwrap();
     let caller = service.program(tenant.id, Mode::Live).await.unwrap();
-    let admin_token = otp_core::secret::Digest32::of(b"x");
-    let app = App::new(AppOptions { service: service.clone(), admin_token, trusted_proxies: Vec::new() });
-    let workers = Workers::start(service.clone(), wake, app);
+    let workers = Workers::start(service.clone(), wake, app(&service));
     Setup { gate, service, caller, workers }
+}
+
+fn app(service: &Service) -> Arc<App> {
+    let admin_token = otp_core::secret::Digest32::of(b"x");
+    App::new(AppOptions { service: service.clone(), admin_token, trusted_proxies: Vec::new() })
 }
 
 impl Setup {
@@ -100,4 +104,33 @@ async fn a_panic_ends_no_loop_for_good() {
     setup.gate.arrived.notified().await;
     setup.workers.stop().await;
     assert_eq!(setup.gate.taken(), 1);
+}
+
+/// Tells when it is asked.
+struct Asked(Arc<Notify>);
+
+#[async_trait]
+impl Resolver for Asked {
+    async fn txt(&self, _name: &str) -> Lookup {
+        self.0.notify_one();
+        Lookup::NotFound
+    }
+}
+
+#[tokio::test]
+async fn domains_that_are_due_are_looked_up_and_stopping_waits_for_it() {
+    let (asked, clock) = (Arc::new(Notify::new()), Arc::new(ManualClock::default()));
+    let service = Service::builder(MemoryStore::new(), KeyRing::generate(&SystemRandom))
+        .resolver(Asked(Arc::clone(&asked)))
+        .clock(Arc::clone(&clock))
+        .build();
+    let new = NewTenant { plan: Some("pro".to_owned()), ..NewTenant::named("Acme", "ops@acme.com") };
+    let tenant = service.create_tenant(new).await.unwrap();
+    let caller = service.program(tenant.id, Mode::Live).await.unwrap();
+    let added = service.add_domain(&caller, "acme.com", None).await.unwrap().value.domain;
+    clock.advance(Duration::from_secs(60));
+    let workers = Workers::start(service.clone(), Arc::new(Notify::new()), app(&service));
+    asked.notified().await;
+    workers.stop().await;
+    assert_eq!(service.domain(&caller, &added.name).await.unwrap().checked_at, Some(clock.now()));
 }

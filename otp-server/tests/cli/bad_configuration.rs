@@ -41,6 +41,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("OTP_MAIL_URL", "smtp://user:hu/hush@mail.example.com", &["%2F"]),
     ("OTP_MAIL_URL", "smtp://user:hush@mail.example.com?ca=missing.pem", &["missing.pem", "cannot be read"]),
     ("OTP_MAIL_FROM", "nobody", &["Name <user@example.com>"]),
+    ("OTP_DNS_SERVER", "dns.example", &["127.0.0.1:53"]),
+    ("OTP_DNS_SERVER", "127.0.0.1:0", &["53"]),
     ("OTP_SMS_URL", "twilio:SID:hush?from=+1", &["mailbox:"]),
     ("OTP_PUBLIC_URL", "auth.example.com", &["https://auth.example.com"]),
     ("OTP_PUBLIC_URL", "ftp://auth.example.com", &["https://"]),
