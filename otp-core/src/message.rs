@@ -59,8 +59,10 @@ pub struct Outgoing {
     pub channel: Channel,
     /// Address or E.164 number of the recipient.
     pub to: String,
-    /// The name shown as sender where the tenant set one; the address is the mailer's.
+    /// The name shown as sender where the tenant set one.
     pub from_name: Option<String>,
+    /// The sender's address where the tenant set one, of a domain that is its own; the mailer's otherwise.
+    pub from_email: Option<String>,
     /// Where answers go, where the tenant set it.
     pub reply_to: Option<String>,
     /// Subject line, without line breaks.

@@ -475,3 +475,38 @@ fn there_are_a_hundred_at_most() {
     wait(world.service.delete_domain(&caller, &"acme0.com".parse().unwrap())).unwrap();
     assert!(add(100).unwrap().value.is_new);
 }
+
+#[test]
+fn mail_comes_from_a_domain_while_it_is_verified() {
+    let (world, zone) = world();
+    let caller = world.live();
+    let from = |address: &str| {
+        let patch = serde_json::json!({"emailConfig": {"fromEmail": address}});
+        wait(world.service.configure(&caller, patch.as_object().cloned().unwrap(), None))
+    };
+    let sent_from = |to: &str| {
+        world.ask_for(&caller, to);
+        world.inbox.all().last().unwrap().from_email.clone()
+    };
+    assert_eq!(refusal(from("login@acme.com")), "domain_not_verified");
+    verified(&world, &zone, &caller);
+    assert_eq!(refusal(from("login@acme.com.evil.example")), "domain_not_verified");
+    from("login@mail.acme.com").unwrap();
+    assert_eq!(sent_from("ann@example.org").as_deref(), Some("login@mail.acme.com"));
+    // Another tenant has proven nothing.
+    let other = world.live();
+    let patch = serde_json::json!({"emailConfig": {"fromEmail": "login@acme.com"}});
+    let refused = wait(world.service.configure(&other, patch.as_object().cloned().unwrap(), None));
+    assert_eq!(refusal(refused), "domain_not_verified");
+
+    zone.remove();
+    world.clock.advance(DAY);
+    work(&world);
+    assert_eq!(view(&world, &caller).status, DomainStatus::Lost);
+    assert!(sent_from("ben@example.org").is_some(), "there are seven days of grace");
+    world.clock.advance(WEEK);
+    assert_eq!(sent_from("cy@example.org"), None);
+    // The setting stays, and is good again when the record is back.
+    assert_eq!(refusal(from("other@acme.com")), "domain_not_verified");
+    from("login@mail.acme.com").unwrap();
+}

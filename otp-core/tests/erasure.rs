@@ -155,7 +155,11 @@ fn nothing_is_left_of_a_user_but_counts_and_the_word_of_it() {
     {
         let commits = world.store.commits.lock().unwrap();
         let last: Vec<Kind> = commits.last().unwrap().puts.iter().map(|record| record.key().kind).collect();
-        assert_eq!((commits.len(), last), (1, vec![Kind::Event, Kind::Audit]), "the act and the word of it are one");
+        assert_eq!(
+            (commits.len(), last),
+            (1, vec![Kind::Event, Kind::Audit, Kind::AuditHead]),
+            "the act and the word of it are one"
+        );
     }
 
     assert_eq!(refusal(world.me(&ann)), "invalid_token");

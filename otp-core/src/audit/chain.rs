@@ -20,15 +20,15 @@ use crate::store::{Changes, Key, Kind, Record, Scope, SmallBytes, Snapshot, Stor
 /// A head outlives its last line, so that none stands without one.
 const HEAD_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// Which chain of a tenant: the digest of the recipient, or zeros for the tenant itself.
+/// Which chain of a tenant: zeros for the tenant itself; for a recipient a digest of its own, which no other record has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChainId(Digest32);
 
 impl ChainId {
-    fn of(scope: &Scope) -> Self {
+    fn of(scope: &Scope, keys: &TenantKeys) -> Self {
         match scope {
             Scope::Tenant(_) => Self(Digest32([0; 32])),
-            Scope::Subject(_, bucket) => Self(Digest32(*bucket.as_bytes())),
+            Scope::Subject(_, bucket) => Self(keys.index(&[b"audit chain", bucket.as_bytes()])),
         }
     }
 }
@@ -67,13 +67,13 @@ pub struct AuditHead {
 
 impl AuditHead {
     /// The head of the chain that lines of a scope stand in.
-    pub(crate) fn key_of(scope: &Scope) -> Key {
-        Key::new::<Self>(scope.tenant(), &ChainId::of(scope).0.0)
+    pub(crate) fn key_of(scope: &Scope, keys: &TenantKeys) -> Key {
+        Key::new::<Self>(scope.tenant(), &ChainId::of(scope, keys).0.0)
     }
 
-    fn before_the_first(scope: &Scope) -> Self {
-        let digest = Digest32([0; 32]);
-        Self { tenant: scope.tenant(), chain: ChainId::of(scope), number: 0, digest, at: Timestamp::from_millis(0) }
+    fn before_the_first(scope: &Scope, keys: &TenantKeys) -> Self {
+        let (chain, digest) = (ChainId::of(scope, keys), Digest32([0; 32]));
+        Self { tenant: scope.tenant(), chain, number: 0, digest, at: Timestamp::from_millis(0) }
     }
 }
 
@@ -101,7 +101,7 @@ impl Audit {
 
 /// Puts the lines among the changes behind those of their scope.
 pub(crate) fn link(scope: &Scope, keys: &TenantKeys, seen: &Snapshot, changes: &mut Changes) -> Result<(), CannotOpen> {
-    let first = AuditHead::before_the_first(scope);
+    let first = AuditHead::before_the_first(scope, keys);
     let mut head = seen.one::<AuditHead>().cloned().unwrap_or(first);
     let began_at = head.number;
     for record in &mut changes.puts {

@@ -16,8 +16,8 @@ impl<C: Command> Command for Chained<C> {
 
     fn reads(&self) -> Reads {
         let mut reads = self.command.reads();
-        if self.keys.is_some() {
-            reads.wanted.push(Read::Record(AuditHead::key_of(&reads.scope)));
+        if let Some(keys) = &self.keys {
+            reads.wanted.push(Read::Record(AuditHead::key_of(&reads.scope, keys)));
         }
         reads
     }

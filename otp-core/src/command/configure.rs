@@ -6,13 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::Trail;
 use crate::audit::Action;
+use crate::clock::Timestamp;
 use crate::configuration::{ConfigVersion, KEPT};
+use crate::domain::Domain;
 use crate::error::Error;
 use crate::id::TenantId;
 use crate::plan::Plans;
 use crate::secret::{Sealed, TenantKeys};
 use crate::signing::StoredSigningKey;
 use crate::store::{Changes, Read, Snapshot};
+use crate::subject::EmailAddress;
 use crate::tenant::{Change, Settings, Tenant};
 use crate::token::Algorithm;
 
@@ -65,7 +68,9 @@ impl NewSigningKeys {
 
 impl Configure {
     pub fn reads(&self, tenant: TenantId) -> Vec<Read> {
-        self.signing_keys.iter().flat_map(|_| StoredSigningKey::of_tenant(tenant)).collect()
+        let keys = self.signing_keys.iter().flat_map(|_| StoredSigningKey::of_tenant(tenant));
+        let domains = self.sender().into_iter().flat_map(|address| Domain::reads_for(tenant, &address));
+        keys.chain(domains).collect()
     }
 
     /// Changes the tenant and writes the version.
@@ -84,6 +89,7 @@ impl Configure {
         tenant.settings.check()?;
         let plan = self.plans.named(&tenant.plan).unwrap_or(self.plans.first());
         tenant.settings.check_plan(&before.settings, plan)?;
+        check_sender(&before.settings, &tenant.settings, seen, trail.at)?;
         if tenant.settings.tokens.algorithm != before.settings.tokens.algorithm {
             let algorithm = tenant.settings.tokens.algorithm;
             let Some(fresh) = self.signing_keys.as_ref().filter(|fresh| fresh.algorithm == algorithm) else {
@@ -96,6 +102,14 @@ impl Configure {
             changes.put(trail.line(tenant.id, Action::ConfigurationChanged, tenant.id, told));
         }
         Ok(())
+    }
+
+    /// The sender's address that is asked for.
+    fn sender(&self) -> Option<EmailAddress> {
+        match &self.wanted {
+            Wanted::Patch(patch) => patch.get("emailConfig")?.get("fromEmail")?.as_str()?.parse().ok(),
+            Wanted::Whole(settings) => settings.email.sender(),
+        }
     }
 
     fn settings(&self, before: &Settings) -> Result<Settings, Error> {
@@ -111,6 +125,19 @@ impl Configure {
         tenant.webhook_secret = secret.clone();
         Ok(Some(Change { field: "webhookConfig.secret".to_owned(), old: old?.into(), new: new?.into() }))
     }
+}
+
+/// Mail comes from a domain that the tenant has shown to be its own.
+fn check_sender(before: &Settings, after: &Settings, seen: &Snapshot, now: Timestamp) -> Result<(), Error> {
+    if after.email.from_email == before.email.from_email {
+        return Ok(());
+    }
+    let Some(sender) = after.email.sender() else { return Ok(()) };
+    if seen.all::<Domain>().any(|domain| domain.covers(&sender, now)) {
+        return Ok(());
+    }
+    let how = "verify its domain first (POST /admin/domains/verify)";
+    Err(Error::invalid("domain_not_verified", "emailConfig.fromEmail", how))
 }
 
 /// Writes what a change left as the next version. Gives what the trail is to tell, if anything was changed.

@@ -12,12 +12,14 @@ use quick_cache::sync::Cache;
 use super::Service;
 use crate::api_key::ApiKey;
 use crate::clock::Timestamp;
+use crate::domain::Domain;
 use crate::error::Error;
 use crate::id::{SigningKeyId, TenantId};
 use crate::plan::Plan;
 use crate::secret::{Digest32, TenantKeys};
 use crate::signing::StoredSigningKey;
 use crate::store::{FromRecord, Key, Read};
+use crate::subject::EmailAddress;
 use crate::template::OwnTemplates;
 use crate::tenant::{Mode, Space, Tenant};
 use crate::token::SigningKey;
@@ -33,6 +35,8 @@ pub(crate) struct TenantContext {
     pub keys: TenantKeys,
     /// What its own settings say of mails, ready to be rendered.
     pub templates: OwnTemplates,
+    /// The domains that its sender's address is, or was, of.
+    domains: Vec<Domain>,
     issuers: [Issuer; 2],
     /// When the first of those that only verify ends, and this has to be read anew.
     good_until: Timestamp,
@@ -47,6 +51,12 @@ pub(crate) struct Issuer {
 }
 
 impl TenantContext {
+    /// The sender's address that the tenant has set, while it has shown that the domain is its own.
+    pub fn sender(&self, now: Timestamp) -> Option<EmailAddress> {
+        let sender = self.tenant.settings.email.sender()?;
+        self.domains.iter().any(|domain| domain.covers(&sender, now)).then_some(sender)
+    }
+
     pub fn issuer(&self, mode: Mode) -> &Issuer {
         &self.issuers[mode as usize]
     }
@@ -169,11 +179,16 @@ impl Service {
         let good_until = good_until.unwrap_or(Timestamp::from_millis(i64::MAX));
         let [live, test] = Mode::ALL.map(|mode| self.issuer(Space { tenant: id, mode }, &stored, &keys));
         let Some(tenant) = seen.records.into_iter().find_map(Tenant::take) else { return Ok(None) };
+        let domains = match tenant.settings.email.sender() {
+            Some(sender) => self.inner.store.read(Domain::reads_for(id, &sender)).await?.records,
+            None => Vec::new(),
+        };
+        let domains = domains.into_iter().filter_map(Domain::take).collect();
         let plans = &self.inner.plans;
         let plan = plans.named(&tenant.plan).unwrap_or(plans.first()).clone();
         // What is stored was checked; if an older version did so differently, codes are sent all the same.
         let templates = OwnTemplates::of(&tenant.settings.email).unwrap_or_default();
-        Ok(Some(TenantContext { tenant, plan, keys, templates, issuers: [live?, test?], good_until }))
+        Ok(Some(TenantContext { tenant, plan, keys, templates, domains, issuers: [live?, test?], good_until }))
     }
 
     fn issuer(&self, space: Space, stored: &[&StoredSigningKey], keys: &TenantKeys) -> Result<Issuer, Error> {

@@ -183,6 +183,7 @@ impl Service {
             channel: message.channel,
             to,
             from_name: Some(email.from_name.clone().unwrap_or(app_name)),
+            from_email: tenant.sender(self.now()).map(|address| address.display().to_owned()),
             reply_to: email.reply_to.clone(),
             subject,
             text,

@@ -157,6 +157,8 @@ impl Default for WebhookSettings {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct EmailSettings {
+    /// The sender's address, of a [verified domain](crate::domain::Domain::covers); the installation's, if not set.
+    pub from_email: Option<String>,
     /// The sender's name; the name of the branding, if not set.
     pub from_name: Option<String>,
     /// Where answers go.
@@ -276,6 +278,12 @@ impl Settings {
                     && !plan.features.contains(&Feature::CustomTemplates),
                 "templates of its own",
             ),
+            (
+                self.email.from_email.is_some()
+                    && self.email.from_email != before.email.from_email
+                    && !plan.features.contains(&Feature::CustomDomain),
+                "a sender of its own",
+            ),
         ];
         match refusals.into_iter().find(|(refused, _)| *refused) {
             Some((_, what)) => Err(Error::PlanLimit(what)),
@@ -289,10 +297,16 @@ impl EmailSettings {
         if !self.from_name.as_deref().is_none_or(is_line) {
             return Err(invalid("emailConfig.fromName", ONE_LINE));
         }
-        let is_address = |text: &str| text.parse::<EmailAddress>();
-        let refuse = |error| Error::invalid_field("invalid_email", "emailConfig.replyTo", error);
-        self.reply_to.as_deref().map_or(Ok(()), |text| is_address(text).map(drop).map_err(refuse))?;
+        for (field, address) in [("emailConfig.fromEmail", &self.from_email), ("emailConfig.replyTo", &self.reply_to)] {
+            let parsed = address.as_deref().map(str::parse::<EmailAddress>).transpose();
+            parsed.map_err(|error| Error::invalid_field("invalid_email", field, error))?;
+        }
         OwnTemplates::of(self).map(drop)
+    }
+
+    /// The sender's address, if it is set.
+    pub(crate) fn sender(&self) -> Option<EmailAddress> {
+        self.from_email.as_deref()?.parse().ok()
     }
 
     fn templates(&self) -> [&Option<String>; 3] {

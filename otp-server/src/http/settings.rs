@@ -16,7 +16,7 @@ pub fn settings() -> Object {
 fn example() -> Map<String, Value> {
     let all = json!({
         "emailConfig": {
-            "fromName": "Acme", "replyTo": "help@acme.com", "subjectTemplate": "Your {{appName}} code",
+            "fromEmail": "login@acme.com", "fromName": "Acme", "replyTo": "help@acme.com", "subjectTemplate": "Your {{appName}} code",
             "htmlTemplate": "<p>{{otpGrouped}}</p>", "textTemplate": "{{otpGrouped}}", "variables": {"shop": "Berlin"},
         },
         "rateLimits": {"otpRequestsPerHour": 500, "otpRequestsPerDay": 4000, "maxUsers": 9000},

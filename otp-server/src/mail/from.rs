@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lettre::address::AddressError;
 use lettre::message::Mailbox;
+use otp_core::message::Outgoing;
 
 /// Name and address of the sender, as in `OTP Auth <noreply@example.com>`; the name may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +37,11 @@ impl FromStr for MailFrom {
 }
 
 impl MailFrom {
-    /// The sender under another name, if there is one.
-    pub(super) fn named(&self, name: Option<&str>) -> Mailbox {
-        let name = name.map(str::to_owned).or_else(|| self.0.name.clone());
-        Mailbox::new(name, self.0.email.clone())
+    /// The sender of a message, which may have a name and an address of its own.
+    pub(super) fn of(&self, message: &Outgoing) -> Result<Mailbox, AddressError> {
+        let name = message.from_name.clone().or_else(|| self.0.name.clone());
+        let address = message.from_email.as_deref().map(str::parse).transpose()?;
+        Ok(Mailbox::new(name, address.unwrap_or_else(|| self.0.email.clone())))
     }
 
     /// The part behind the @.

@@ -11,6 +11,7 @@ use otp_core::{Clock, MessageId, Secret, Timestamp};
 use tokio::sync::broadcast;
 
 use super::MailFrom;
+use super::mime::Unsendable;
 
 pub use pages::routes;
 
@@ -102,12 +103,12 @@ impl Mailbox {
         }
     }
 
-    fn sender(&self, message: &Outgoing) -> String {
-        let sender = self.from.named(message.from_name.as_deref());
-        match message.channel {
+    fn sender(&self, message: &Outgoing) -> Result<String, Unsendable> {
+        let sender = self.from.of(message).map_err(|_| Unsendable::FromEmail)?;
+        Ok(match message.channel {
             Channel::Email => sender.to_string(),
             Channel::Sms | Channel::Whatsapp => sender.name.unwrap_or_default(),
-        }
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,7 +123,7 @@ impl Mailer for Mailbox {
             id: message.id,
             channel: message.channel,
             to: message.to.clone(),
-            from: self.sender(message),
+            from: self.sender(message)?,
             subject: message.subject.clone(),
             text: message.text.clone(),
             html: message.html.clone(),

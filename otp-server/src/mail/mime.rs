@@ -21,6 +21,8 @@ pub(super) enum Unsendable {
     ReplyTo,
     #[error("the subject has a line break or another control character")]
     Subject,
+    #[error("the sender's address is none that mail can be sent from")]
+    FromEmail,
     #[error("the sender's name has a line break or another control character")]
     FromName,
     #[error("no mail can be made of the message")]
@@ -51,7 +53,7 @@ pub(super) fn mail(message: &Outgoing, from: &MailFrom, now: Timestamp) -> Resul
     let mail = mail
         .message_id(Some(format!("<{}@{}>", message.id, from.domain())))
         .date(system_time(now))
-        .from(from.named(message.from_name.as_deref()))
+        .from(from.of(message).map_err(|_| Unsendable::FromEmail)?)
         .to(mailbox(&message.to, Unsendable::Recipient)?)
         .subject(message.subject.as_str())
         .raw_header(header("Auto-Submitted", "auto-generated"))

@@ -102,8 +102,8 @@ fn nothing_on_the_disk_stands_for_a_user_who_was_erased() {
     assert_eq!(found, Vec::<String>::new());
     place.done(&["backup", "copy.db"]);
     assert_eq!(traces.in_file(&place.path("copy.db")), Vec::<String>::new());
-    // The export's and the erasure's lines and the event: no more than what says so.
-    assert_eq!(times(&fs::read(place.path("copy.db")).unwrap(), &traces.id), 3);
+    // The export's and the erasure's lines, each with its call and its target, and the event: no more than what says so.
+    assert_eq!(times(&fs::read(place.path("copy.db")).unwrap(), &traces.id), 5);
 
     server.stop();
     for name in place.entries("otp-data") {

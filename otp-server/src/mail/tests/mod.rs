@@ -38,6 +38,7 @@ fn message(number: u64, to: &str) -> Outgoing {
         channel: Channel::Email,
         to: to.to_owned(),
         from_name: Some("Acme".to_owned()),
+        from_email: None,
         reply_to: None,
         subject: "Your sign-in code".to_owned(),
         text: format!("{CODE} is your code for Acmé.\n.\nA line with a dot alone came before this one.\n"),
