@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let challenge = service.request_otp(&acme, OtpRequest::to(ann)).await?.value;
     service.deliver_pending(10).await?;
 
-    let code = inbox.recv()?.code;
+    let code = inbox.recv()?.code.ok_or("the mail carries a code")?;
     let verification = OtpVerification::of(challenge.challenge_id, code.expose());
     let signed_in = service.verify_otp(&acme, verification).await?.value;
     println!("{} is signed in, until {}:\n{}", signed_in.user_id, signed_in.expires_at, signed_in.token.expose());

@@ -120,6 +120,18 @@ pub fn is_admin_token(text: &str) -> bool {
     text.starts_with(ADMIN_PREFIX)
 }
 
+const SIGNUP_PREFIX: &str = "otp_su_";
+
+/// A fresh token for whoever has just signed up.
+pub(crate) fn new_signup_token(random: &dyn Random) -> Secret {
+    generate(SIGNUP_PREFIX, random)
+}
+
+/// The digest of a signup token, if the text has the form of one.
+pub(crate) fn signup_token_digest(text: &str) -> Option<Digest32> {
+    is_well_formed(text, SIGNUP_PREFIX).then(|| Digest32::of(text.as_bytes()))
+}
+
 /// A key as a caller presented it: well-formed, not yet known to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PresentedKey {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::id::{AuditId, KeyId, TenantId};
+use crate::id::{AuditId, KeyId, MemberId, TenantId};
 use crate::secret::Sealed;
 use crate::store::{Key, Kind, SmallBytes, Stored};
 
@@ -29,6 +29,8 @@ pub enum Actor {
     Administrator,
     /// A tenant, by one of its keys.
     Key(KeyId),
+    /// Somebody who runs the tenant.
+    Member(MemberId),
     /// The program that links the library.
     Program,
     /// The service, by a rule that the tenant has set.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::limit::Allowance;
 use crate::message::Channel;
+use crate::password::Busy;
 use crate::secret::CannotOpen;
 use crate::store::StoreError;
 use crate::tenant::TenantStatus;
@@ -68,6 +69,21 @@ pub enum Error {
     /// The tenant has switched off the way the message was to travel.
     #[error("the customer does not send by {}", .0.as_str())]
     ChannelDisabled(Channel),
+    /// More of the plan is in use than another one allows.
+    #[error("more is in use than this plan allows; send `force: true` to change it all the same")]
+    PlanBelowUse(Vec<InvalidField>),
+    /// Nobody takes money here, so nobody can buy a plan.
+    #[error("this installation has no billing: its administrator changes plans (PUT /admin/customers/{{id}})")]
+    BillingNotConfigured,
+    /// Whoever runs the installation creates the tenants.
+    #[error("signing up is closed here: ask whoever runs this installation for an account")]
+    SignupClosed,
+    /// Neither link nor code is right, or there is no signup: which of them is not told.
+    #[error("link or code is wrong or was replaced by a newer one; take the newest mail, or sign up again")]
+    SignupRefused,
+    /// Too much waits already; nothing was done.
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// The key opens nothing: unknown, revoked or expired, which are not told apart.
     #[error("the API key is not valid")]
     InvalidApiKey,
@@ -151,6 +167,11 @@ impl Error {
             Error::QuotaExceeded(_) => "quota_exceeded",
             Error::PlanLimit(_) => "plan_limit",
             Error::ChannelDisabled(_) => "channel_disabled",
+            Error::PlanBelowUse(_) => "plan_below_use",
+            Error::BillingNotConfigured => "billing_not_configured",
+            Error::SignupClosed => "signup_closed",
+            Error::SignupRefused => "otp_invalid",
+            Error::Busy(_) => "busy",
             Error::InvalidApiKey => "invalid_api_key",
             Error::TenantNotActive(TenantStatus::Suspended) => "customer_suspended",
             Error::TenantNotActive(TenantStatus::Cancelled) => "customer_cancelled",
@@ -180,7 +201,7 @@ impl Error {
             Error::RateLimited(limited) | Error::Cooldown(limited) | Error::QuotaExceeded(limited) => {
                 Some(limited.retry_after)
             }
-            Error::Store(StoreError::Busy | StoreError::Unavailable(_)) => Some(1),
+            Error::Store(StoreError::Busy | StoreError::Unavailable(_)) | Error::Busy(_) => Some(1),
             _ => None,
         }
     }

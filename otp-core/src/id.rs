@@ -127,6 +127,10 @@ ids! {
     RequestId = "req_";
     /// A key that signs a tenant's tokens.
     SigningKeyId = "skey_";
+    /// Somebody who runs a tenant.
+    MemberId = "mem_";
+    /// A signup: 128 random bits, of which the link and the code that confirm it are derived.
+    SignupId = "sgn_";
 }
 
 macro_rules! new_by_time {
@@ -140,7 +144,7 @@ macro_rules! new_by_time {
     )*};
 }
 
-new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId }
+new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId }
 
 impl AuditId {
     /// The one behind it, for a second line of the same commit.
@@ -149,11 +153,22 @@ impl AuditId {
     }
 }
 
-impl ChallengeId {
-    /// A fresh, unguessable identifier.
-    pub fn new(random: &dyn Random) -> Self {
-        Self(random.bytes())
-    }
+macro_rules! new_at_random {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// A fresh, unguessable identifier.
+            pub fn new(random: &dyn Random) -> Self {
+                Self(random.bytes())
+            }
+        }
+    )*};
+}
+
+new_at_random! { ChallengeId SignupId }
+
+impl TenantId {
+    /// The installation itself, in the place of a tenant: whose signups, notices and kept replies are no tenant's.
+    pub const INSTALLATION: Self = Self([0; 16]);
 }
 
 #[cfg(test)]

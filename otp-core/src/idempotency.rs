@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::TenantId;
 use crate::secret::{Digest32, Sealed, TenantKeys};
-use crate::store::{Changes, Command, Key, Kind, Read, Reads, SmallBytes, Snapshot, Stored};
+use crate::store::{Changes, Command, Key, Kind, Read, Reads, Scope, SmallBytes, Snapshot, Stored};
 use crate::subject::SubjectKey;
 
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -126,6 +126,10 @@ where
 
     fn is_recorded(&self) -> bool {
         self.command.is_recorded()
+    }
+
+    fn recorded_in(&self) -> Scope {
+        self.command.recorded_in()
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {

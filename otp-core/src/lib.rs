@@ -28,7 +28,7 @@
 //! let challenge = service.request_otp(&acme, request).await?.value.challenge_id;
 //! service.deliver_pending(10).await?;
 //!
-//! let code = inbox.0.lock().unwrap()[0].code.expose().to_owned();
+//! let code = inbox.0.lock().unwrap()[0].code.clone().expect("a code").expose().to_owned();
 //! let signed_in = service.verify_otp(&acme, OtpVerification::of(challenge, &code)).await?;
 //! println!("{}", signed_in.value.token.expose());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -55,9 +55,13 @@ pub mod id;
 pub mod idempotency;
 mod ledger;
 pub mod limit;
+pub mod member;
 pub mod message;
 pub mod metrics;
+pub mod notice;
+pub mod onboarding;
 pub mod passcode;
+pub mod password;
 pub mod period;
 pub mod plan;
 pub mod random;
@@ -65,6 +69,7 @@ pub mod secret;
 pub mod service;
 pub mod session;
 pub mod signing;
+pub mod signup;
 pub mod sketch;
 pub mod store;
 pub mod subject;

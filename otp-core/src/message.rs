@@ -1,4 +1,5 @@
-//! Messages to end users: [`Mailer`], what it is handed, and the record of it in the queue.
+//! Messages: [`Mailer`], what it is handed, and the record of it in the queue. Most carry the code of a challenge to an end
+//! user; the others are [notices](crate::notice) of the installation to the people who run its tenants.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::event::days;
 use crate::id::{ChallengeId, MessageId, TenantId};
+use crate::notice::SealedNotice;
 use crate::passcode::{Derivation, PasscodeFormat};
 use crate::secret::{Digest32, Sealed, Secret};
 use crate::store::{Due, Key, Kind, SmallBytes, Stored};
@@ -53,13 +55,14 @@ impl Channel {
 pub struct Outgoing {
     /// The message; the same on every retry, so providers can tell a repeat.
     pub id: MessageId,
-    /// Whose message it is.
+    /// Whose message it is; [`TenantId::INSTALLATION`] for a notice.
     pub tenant: TenantId,
     /// How it travels.
     pub channel: Channel,
     /// Address or E.164 number of the recipient.
     pub to: String,
     /// The name shown as sender where the tenant set one.
+    /// The name shown as sender, where it is not the installation's own; the address is the mailer's.
     pub from_name: Option<String>,
     /// The sender's address where the tenant set one, of a domain that is its own; the mailer's otherwise.
     pub from_email: Option<String>,
@@ -71,9 +74,9 @@ pub struct Outgoing {
     pub text: String,
     /// HTML, for e-mail.
     pub html: Option<String>,
-    /// The code that the message carries.
-    pub code: Secret,
-    /// When the code dies; a try after that is pointless.
+    /// The code that the message carries; most notices have none.
+    pub code: Option<Secret>,
+    /// When the code dies or the notice is old news; a try after that is pointless.
     pub expires_at: Timestamp,
 }
 
@@ -160,7 +163,7 @@ pub enum MessageState {
         /// What the provider said.
         reason: String,
     },
-    /// Its code died before a provider took it.
+    /// Its code died, or it became old news, before a provider took it.
     Expired {
         /// When that was noticed.
         at: Timestamp,
@@ -169,16 +172,17 @@ pub enum MessageState {
     Held,
 }
 
-/// A message in the queue. It holds no code: the worker derives it from the same inputs as the challenge did.
+/// A message in the queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// Identifier, the same for every try.
     pub id: MessageId,
-    /// Tenant and mode.
+    /// Tenant and mode; the installation's for a notice.
     pub space: Space,
-    /// The challenge whose code it carries.
-    pub challenge: ChallengeId,
-    /// Whose address it goes to, and what `address`, `client` and `context_text` are sealed for.
+    /// What it carries.
+    #[serde(flatten)]
+    pub content: Content,
+    /// Whose address it goes to, and what `address`, `client` and the content are sealed for.
     pub subject: SubjectKey,
     /// How it travels.
     pub channel: Channel,
@@ -186,18 +190,9 @@ pub struct Message {
     pub address: Sealed,
     /// Who asked, sealed.
     pub client: Option<Sealed>,
-    /// What the code is for.
-    pub purpose: String,
-    /// Digest of what is being approved.
-    pub context: Option<Digest32>,
-    /// What is being approved, sealed.
-    pub context_text: Option<Sealed>,
-    /// Which master key the code is derived with.
-    pub kid: u8,
-    /// Alphabet and length of the code.
-    pub format: PasscodeFormat,
-    /// When the code dies.
-    pub code_expires_at: Timestamp,
+    /// When the code dies or the notice is old news: from then on there is no use in sending it.
+    #[serde(rename = "code_expires_at")]
+    pub pointless_at: Timestamp,
     /// When it was queued.
     pub created_at: Timestamp,
     /// Tries so far.
@@ -214,15 +209,45 @@ pub struct Message {
     pub due: Due,
 }
 
-impl Message {
-    /// What the code is derived from.
-    pub fn derivation(&self) -> Derivation<'_> {
+/// What a message carries. Its fields stand among the message's own, where those of a code have always been.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// A notice of the installation.
+    Notice {
+        /// Which one.
+        notice: SealedNotice,
+    },
+    /// The code of a challenge.
+    Passcode(CodeOf),
+}
+
+/// Which code a message carries. It holds no code: the worker derives it from the same inputs as the challenge did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CodeOf {
+    /// The challenge.
+    pub challenge: ChallengeId,
+    /// What the code is for.
+    pub purpose: String,
+    /// Digest of what is being approved.
+    pub context: Option<Digest32>,
+    /// What is being approved, sealed.
+    pub context_text: Option<Sealed>,
+    /// Which master key the code is derived with.
+    pub kid: u8,
+    /// Alphabet and length of the code.
+    pub format: PasscodeFormat,
+}
+
+impl CodeOf {
+    /// What the code is derived from, in a message of this space to this subject.
+    pub fn derivation<'a>(&'a self, space: Space, subject: &'a SubjectKey) -> Derivation<'a> {
         Derivation {
-            space: self.space,
+            space,
             challenge: self.challenge,
             kid: self.kid,
             purpose: &self.purpose,
-            subject: &self.subject,
+            subject,
             context: self.context.as_ref(),
             format: self.format,
         }

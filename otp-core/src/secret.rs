@@ -59,6 +59,11 @@ impl Digest32 {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
+    /// Reads what [`to_base64url`](Self::to_base64url) wrote.
+    pub fn from_base64url(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().map(Self).ok()
+    }
+
     /// Compares in constant time.
     pub fn matches(&self, other: &Digest32) -> bool {
         subtle::ConstantTimeEq::ct_eq(&self.0[..], &other.0[..]).into()
@@ -193,7 +198,7 @@ impl KeyRing {
 
     /// The sub-keys for what belongs to the installation and to no tenant.
     pub fn installation(&self) -> TenantKeys {
-        self.tenant(TenantId::from_bytes([0; 16]))
+        self.tenant(TenantId::INSTALLATION)
     }
 }
 

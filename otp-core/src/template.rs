@@ -1,9 +1,11 @@
-//! The built-in messages that carry a code: subject, HTML and plain text of the e-mail, and the text message.
+//! The built-in messages that carry a code: subject, HTML and plain text of the e-mail, and the text message; and the one
+//! layout of all [notices](crate::notice).
 //!
-//! They are compiled once. A variable that a template names and [`MessageContext`] lacks is an error, and the tests
+//! They are compiled once. A variable that a template names and its values lack is an error, and the tests
 //! render every template from samples, so none is found out in front of a user.
 
 mod custom;
+mod letter;
 mod own;
 #[cfg(test)]
 mod tests;
@@ -21,10 +23,14 @@ use serde::Serialize;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
+pub use letter::{Button, Letter, render_letter};
+
 const SUBJECT: &str = "subject.txt";
 const HTML: &str = "email.html";
 const TEXT: &str = "email.txt";
 const SMS: &str = "sms.txt";
+const NOTICE_HTML: &str = "notice.html";
+const NOTICE_TEXT: &str = "notice.txt";
 
 /// What a message tells. Line breaks and invisible controls in any of it become spaces.
 #[derive(Clone, Debug)]
@@ -138,7 +144,7 @@ fn values(message: &MessageContext) -> Value {
         expires_in_minutes: message.expires_in_minutes,
         context: line(&message.context),
         request_ip: line(&message.request_ip),
-        request_time: written_time(message.request_time),
+        request_time: civil_time(message.request_time),
         support_url: line(&message.support_url).filter(|url| url.starts_with("https://")),
         logo_url: line(&message.logo_url),
         brand_color: message.brand_color.as_deref(),
@@ -147,7 +153,8 @@ fn values(message: &MessageContext) -> Value {
     }))
 }
 
-fn written_time(at: Timestamp) -> String {
+/// A time as people read it, in UTC.
+pub(crate) fn civil_time(at: Timestamp) -> String {
     at.civil().strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
@@ -176,6 +183,8 @@ fn built_in() -> Environment<'static> {
         (HTML, include_str!("template/email.html")),
         (TEXT, include_str!("template/email.txt")),
         (SMS, include_str!("template/sms.txt")),
+        (NOTICE_HTML, include_str!("template/notice.html")),
+        (NOTICE_TEXT, include_str!("template/notice.txt")),
     ] {
         templates.add_template(name, source).expect("built-in templates compile");
     }

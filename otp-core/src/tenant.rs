@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::TenantId;
+use crate::onboarding::Step;
 use crate::secret::{CannotOpen, Sealed, TenantKeys};
 use crate::store::{Key, Kind, SmallBytes, Stored};
 
@@ -128,6 +129,9 @@ pub struct Tenant {
     /// How often it did, counted from 1.
     #[serde(default = "first_version")]
     pub config_version: u64,
+    /// Steps of the onboarding that the tenant does not want to take.
+    #[serde(default)]
+    pub skipped_steps: Vec<Step>,
 }
 
 fn first_version() -> u64 {

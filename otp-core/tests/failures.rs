@@ -289,7 +289,7 @@ fn whatever_belongs_together_is_one_commit() {
     let administrator = wait(service.administrator(tenant)).unwrap();
     let suspended = tenant::TenantStatus::Suspended;
     let commit = only_commit(&world, || drop(wait(service.set_status(&administrator, suspended, None)).unwrap()));
-    assert_eq!(written(&commit), [Tenant, Event, Audit, AuditHead]);
+    assert_eq!(written(&commit), [Tenant, Message, Event, Audit, AuditHead]);
 }
 
 #[test]

@@ -140,7 +140,8 @@ fn another_plan_counts_from_the_next_request() {
     let edit = |plan: &str| EditTenant { plan: Some(plan.to_owned()), ..EditTenant::default() };
     wait(world.service.edit_tenant(&acme, edit("large"))).unwrap();
     assert!(world.request_to(&acme, &user(10)).is_ok());
-    wait(world.service.edit_tenant(&acme, edit("small"))).unwrap();
+    assert_eq!(refusal(wait(world.service.edit_tenant(&acme, edit("small")))), "plan_below_use");
+    wait(world.service.edit_tenant(&acme, EditTenant { force: true, ..edit("small") })).unwrap();
     assert_eq!(refusal(world.request_to(&acme, &user(11))), "quota_exceeded");
     assert_eq!(refusal(wait(world.service.edit_tenant(&acme, edit("huge")))), "unknown_plan");
 }

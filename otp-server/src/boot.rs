@@ -24,6 +24,7 @@ use crate::dns::Dns;
 use crate::http::{self, App, AppOptions};
 use crate::listen::Limits;
 use crate::mail::{self, Mailbox};
+use crate::password_pool::PasswordPool;
 use crate::worker::Workers;
 
 pub(crate) use database::{Database, open as open_database, open_file};
@@ -68,6 +69,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let issuer = config.public_url.clone().unwrap_or_else(|| sockets.url());
     let queued = Arc::clone(&wake);
     let service = installation.service(config, &issuer).mailer(mail.mailer()).clock(clock);
+    let service = service.password_hasher(PasswordPool::of_this_machine()).open_signup(config.signup_is_open);
     let service = service.on_queued(move || queued.notify_one());
     let service = with_dns(service, config)?.build();
     let demo_key = demo_key(&service).await?;

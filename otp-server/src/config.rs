@@ -94,6 +94,8 @@ pub struct Config {
     pub dns_server: Option<SocketAddr>,
     /// The plans on offer.
     pub plans: Plans,
+    /// Whether anybody may sign up.
+    pub signup_is_open: bool,
     /// What is logged.
     pub log: LogFilter,
     /// How it is written.
@@ -135,6 +137,7 @@ impl Config {
             max_connections_per_ip: layers.read(Setting::MaxConnectionsPerIp, values::count)?,
             dns_server: layers.read(Setting::DnsServer, values::optional(values::name_server))?,
             plans: layers.read(Setting::Plans, values::plans)?,
+            signup_is_open: layers.read(Setting::Signup, values::signup)?,
             log: layers.read(Setting::Log, LogFilter::parse)?,
             log_format: layers.read(Setting::LogFormat, LogFormat::parse)?,
             data_dir,

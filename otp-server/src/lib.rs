@@ -10,4 +10,5 @@ pub mod http;
 pub mod listen;
 mod logging;
 pub mod mail;
+pub mod password_pool;
 pub mod worker;

@@ -99,7 +99,7 @@ impl Secrets {
     /// A key, whole and without the prefix that says its kind.
     fn key(&mut self, name: &str, key: &Value) -> String {
         let key = key.as_str().unwrap();
-        let kinds = ["otp_live_sk_", "otp_test_sk_", "otp_live_pk_", "otp_admin_", "otp_rt_"];
+        let kinds = ["otp_live_sk_", "otp_test_sk_", "otp_live_pk_", "otp_admin_", "otp_rt_", "otp_su_"];
         let rest = kinds.iter().find_map(|kind| key.strip_prefix(kind)).unwrap();
         self.add(&format!("{name} without its prefix"), rest);
         self.add(name, key)
@@ -130,6 +130,7 @@ fn drive(server: &Server, secrets: &mut Secrets) {
     secrets.add("webhook secret", created["apiSecret"].as_str().unwrap().strip_prefix("whsec_").unwrap());
     let keys = format!("/admin/customers/{}/api-keys", created["customerId"].as_str().unwrap());
     let new_key = |body: Value| server.ok("POST", &keys, &key, None, &body);
+    drive_signup(server, secrets);
     let reveals = new_key(json!({"name": "Reveals", "scopes": ["otp:reveal"]}));
     let reveals = secrets.key("revealing key", &reveals["apiKey"]);
     let publishable = new_key(json!({"name": "Shop", "type": "publishable"}));
@@ -204,6 +205,46 @@ fn drive(server: &Server, secrets: &mut Secrets) {
     server.ok("POST", "/auth/logout", &token, None, &json!({"everywhere": true}));
     server.ok("DELETE", &format!("{keys}/{publishable_id}"), &key, None, &Value::Null);
     server.refused(401, "POST", "/auth/request-otp", &publishable, &json!({"email": second}).to_string());
+}
+
+/// Signs up by the code, and by the link and its page; the mails, the page and the answers are the only places that tell.
+fn drive_signup(server: &Server, secrets: &mut Secrets) {
+    let password = secrets.add("password", "canary password k7w2 of eleven pears");
+    let company = "Canary Works";
+    let sign_up = |email: &str| {
+        let body = json!({"email": email, "companyName": company, "password": password});
+        server.ok("POST", "/signup", "", None, &body);
+        let mail = server.mail(email);
+        let text = mail["text"].as_str().unwrap();
+        let link = text.lines().find_map(|line| line.strip_prefix(&server.url)).unwrap().to_owned();
+        (link, mail["code"].as_str().unwrap().to_owned())
+    };
+    let first = "dee.canary.r2x6@signup-n4v9.example";
+    let (link, code) = sign_up(first);
+    secrets.add("address that signs up", first);
+    secrets.add("token of a link", link.split_once("&token=").unwrap().1);
+    secrets.add("code of a signup", &code);
+    server.refused(401, "POST", "/signup/verify", "", &json!({"email": first, "code": "000000000"}).to_string());
+    let confirm = json!({"email": first, "code": code});
+    let opened = server.ok("POST", "/signup/verify", "", Some("confirm-canary-6m3q"), &confirm);
+    assert_eq!(server.ok("POST", "/signup/verify", "", Some("confirm-canary-6m3q"), &confirm), opened);
+    secrets.key("key of a signup", &opened["apiKey"]);
+    let token = secrets.key("signup token", &opened["signupToken"]);
+    let further = server.ok("POST", "/signup/api-key", &token, None, &json!({"name": "Second"}));
+    secrets.key("second key of a signup", &further["apiKey"]);
+    server.ok("POST", "/signup", "", None, &json!({"email": first, "companyName": company, "password": password}));
+
+    let second = "eve.canary.b8t5@signup-n4v9.example";
+    let (link, code) = sign_up(second);
+    secrets.add("second address that signs up", second);
+    secrets.add("second token of a link", link.split_once("&token=").unwrap().1);
+    secrets.add("second code of a signup", code);
+    assert_eq!(server.ask("GET", &link, "", None, "").0, 200);
+    let (status, page) = server.ask("POST", "/signup/confirm", "", None, link.split_once('?').unwrap().1);
+    let page = String::from_utf8(page).unwrap();
+    assert_eq!(status, 200, "{page}");
+    let key = page.split_once("\">otp_live_sk_").unwrap().1.split_once('<').unwrap().0;
+    secrets.key("key of a page", &json!(format!("otp_live_sk_{key}")));
 }
 
 /// A running server, in a data directory of its own.
@@ -285,11 +326,16 @@ impl Server {
 
     /// The code that was mailed to an address, as soon as it is there.
     fn mailed(&self, to: &str) -> String {
+        self.mail(to)["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The mail to an address, as soon as it is there.
+    fn mail(&self, to: &str) -> Value {
         for _ in 0..10_000 {
             let mails = self.ok("GET", "/dev/mailbox/messages", "", None, &Value::Null);
             let mail = mails.as_array().unwrap().iter().find(|mail| mail["to"] == to).cloned();
             if let Some(mail) = mail {
-                return mail["code"].as_str().unwrap().to_owned();
+                return mail;
             }
         }
         panic!("nothing was mailed to {to}");

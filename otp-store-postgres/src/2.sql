@@ -71,3 +71,22 @@ CREATE TABLE "domain" (
 CREATE INDEX domain_owner ON "domain" (owner, id);
 CREATE INDEX domain_due ON "domain" (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX domain_expires ON "domain" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "signup" (
+    tenant bytea NOT NULL, id bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX signup_expires ON "signup" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "signup_token" (
+    tenant bytea NOT NULL, id bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX signup_token_expires ON "signup_token" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "member" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, alias bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX member_owner ON "member" (owner, id);
+CREATE UNIQUE INDEX member_alias ON "member" (alias, tenant);

@@ -81,3 +81,22 @@ CREATE TABLE domain (
 CREATE INDEX domain_owner ON domain (owner, id);
 CREATE INDEX domain_due ON domain (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX domain_expires ON domain (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE signup (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX signup_expires ON signup (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE signup_token (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX signup_token_expires ON signup_token (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE member (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, alias BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX member_owner ON member (owner, id);
+CREATE UNIQUE INDEX member_alias ON member (alias);

@@ -220,7 +220,8 @@ impl Inbox {
 #[async_trait::async_trait]
 impl Mailer for Inbox {
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
-        self.0.lock().unwrap().insert(message.to.clone(), message.code.expose().to_owned());
+        let code = message.code.as_ref().unwrap().expose().to_owned();
+        self.0.lock().unwrap().insert(message.to.clone(), code);
         Ok(Receipt::default())
     }
 }

@@ -17,7 +17,7 @@ impl<C: Command> Command for Chained<C> {
     fn reads(&self) -> Reads {
         let mut reads = self.command.reads();
         if let Some(keys) = &self.keys {
-            reads.wanted.push(Read::Record(AuditHead::key_of(&reads.scope, keys)));
+            reads.wanted.push(Read::Record(AuditHead::key_of(&self.command.recorded_in(), keys)));
         }
         reads
     }
@@ -29,7 +29,7 @@ impl<C: Command> Command for Chained<C> {
             debug_assert!(!changes.puts.iter().any(is_line), "a command that writes the trail has to say so");
             return (Ok(outcome), changes);
         };
-        match chain::link(&self.command.reads().scope, keys, seen, &mut changes) {
+        match chain::link(&self.command.recorded_in(), keys, seen, &mut changes) {
             Ok(()) => (Ok(outcome), changes),
             Err(error) => (Err(error.into()), Changes::none()),
         }

@@ -16,7 +16,7 @@ use crate::error::{Error, Limited};
 use crate::event::{Event, EventData, Person};
 use crate::id::{ChallengeId, EventId, MessageId};
 use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
-use crate::message::{Channel, Message, MessageState};
+use crate::message::{Channel, CodeOf, Content, Message, MessageState};
 use crate::secret::{Digest32, Sealed};
 use crate::service::{Deliver, TenantContext};
 use crate::store::{Add, Changes, Command, Due, Key, Lease, Read, Reads, Scope, Snapshot, Stored};
@@ -296,17 +296,19 @@ impl RequestOtp {
         Some(Message {
             id: self.message,
             space: self.space,
-            challenge: challenge.id,
+            content: Content::Passcode(CodeOf {
+                challenge: challenge.id,
+                purpose: challenge.purpose.clone(),
+                context: challenge.context,
+                context_text: self.approves_text.clone(),
+                kid: challenge.kid,
+                format: challenge.format,
+            }),
             subject: self.subject,
             channel: self.channel,
             address: self.address.clone(),
             client: self.client.clone(),
-            purpose: challenge.purpose.clone(),
-            context: challenge.context,
-            context_text: self.approves_text.clone(),
-            kid: challenge.kid,
-            format: challenge.format,
-            code_expires_at: challenge.expires_at,
+            pointless_at: challenge.expires_at,
             created_at: self.now,
             tries: 0,
             last_error: None,

@@ -4,12 +4,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::configure::first_version;
+use super::plan_use::InUse;
 use super::{Configure, EventSource, Trail};
 use crate::api_key::ApiKey;
 use crate::audit::Action;
 use crate::error::Error;
 use crate::event::EventData;
 use crate::id::{EventId, TenantId};
+use crate::notice::{About, Envelope, Notice};
+use crate::onboarding::Step;
+use crate::plan::Plan;
 use crate::secret::Sealed;
 use crate::signing::StoredSigningKey;
 use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot};
@@ -55,26 +59,31 @@ impl Command for CreateTenant {
 }
 
 /// What is to change of a tenant; `None` leaves it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct TenantChange {
     pub name: Option<String>,
     pub email: Option<Sealed>,
     pub company_name: Option<Option<String>>,
     pub plan: Option<String>,
     pub settings: Option<Configure>,
+    pub skipped_steps: Option<Vec<Step>>,
     pub status: Option<StatusChange>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct StatusChange {
     pub status: TenantStatus,
     pub reason: Option<String>,
+    /// To the tenant's contact.
+    pub envelope: Envelope,
 }
 
 /// Changes a tenant; the outcome is what it was and what it is.
 pub(crate) struct ChangeTenant {
     pub tenant: TenantId,
     pub change: TenantChange,
+    /// What the new plan allows, if it is not to fall below what is in use.
+    pub within: Option<Plan>,
     pub event: EventId,
     pub trail: Trail,
 }
@@ -85,6 +94,7 @@ impl Command for ChangeTenant {
     fn reads(&self) -> Reads {
         let mut wanted = vec![Read::Record(Key::new::<Tenant>(self.tenant, self.tenant.as_bytes()))];
         wanted.extend(self.change.settings.iter().flat_map(|settings| settings.reads(self.tenant)));
+        wanted.extend(self.in_use().iter().flat_map(InUse::reads));
         Reads { scope: Scope::Tenant(self.tenant), wanted }
     }
 
@@ -106,6 +116,9 @@ impl Command for ChangeTenant {
 
 impl ChangeTenant {
     fn change(&self, before: &Tenant, seen: &Snapshot) -> Result<(Tenant, Changes), Error> {
+        if let Some(above) = self.in_use().map(|in_use| in_use.above(before, seen)).filter(|above| !above.is_empty()) {
+            return Err(Error::PlanBelowUse(above));
+        }
         let mut after = before.clone();
         let mut changes = Changes::of_configuration();
         let changed = self.apply(&mut after);
@@ -122,6 +135,10 @@ impl ChangeTenant {
         Ok((after, changes))
     }
 
+    fn in_use(&self) -> Option<InUse<'_>> {
+        Some(InUse { tenant: self.tenant, plan: self.within.as_ref()?, now: self.trail.at })
+    }
+
     /// Applies what is named and tells which fields that were.
     fn apply(&self, tenant: &mut Tenant) -> Vec<&'static str> {
         let change = self.change.clone();
@@ -131,10 +148,12 @@ impl ChangeTenant {
         note("email", change.email.is_some());
         note("companyName", change.company_name.is_some());
         note("plan", change.plan.is_some());
+        note("onboarding", change.skipped_steps.is_some());
         set(&mut tenant.name, change.name);
         set(&mut tenant.email, change.email);
         set(&mut tenant.company_name, change.company_name);
         set(&mut tenant.plan, change.plan);
+        set(&mut tenant.skipped_steps, change.skipped_steps);
         changed
     }
 
@@ -161,6 +180,13 @@ impl ChangeTenant {
         };
         changes.put(self.trail.line(self.tenant, Action::StatusChanged, self.tenant, data.fields()));
         changes.put(source.event(self.event, data));
+        changes.put(wanted.envelope.around(&Notice::StatusChanged {
+            about: About { tenant: tenant.id, name: tenant.name.clone() },
+            from,
+            to: wanted.status,
+            reason: wanted.reason.clone(),
+            at: self.trail.at,
+        }));
         Ok(())
     }
 }

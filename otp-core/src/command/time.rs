@@ -14,7 +14,7 @@ impl Command for NoteTime {
     type Outcome = ();
 
     fn reads(&self) -> Reads {
-        let installation = Scope::Tenant(TenantId::from_bytes([0; 16]));
+        let installation = Scope::Tenant(TenantId::INSTALLATION);
         Reads { scope: installation, wanted: vec![Read::Counter(CounterKey::LATEST_TIME)] }
     }
 

@@ -10,6 +10,7 @@ use super::{Inner, Service};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::Resolver;
 use crate::message::{Mailer, Outgoing, Receipt, SendError};
+use crate::password::{InPlace, PasswordHasher};
 use crate::plan::Plans;
 use crate::random::{Random, SystemRandom};
 use crate::secret::KeyRing;
@@ -26,6 +27,8 @@ pub struct Builder {
     on_queued: Box<dyn Fn() + Send + Sync>,
     plans: Plans,
     issuer: String,
+    hasher: Arc<dyn PasswordHasher>,
+    signup_is_open: bool,
 }
 
 impl Builder {
@@ -40,6 +43,8 @@ impl Builder {
             on_queued: Box::new(|| {}),
             plans: Plans::builtin(),
             issuer: "http://127.0.0.1:8080".to_owned(),
+            hasher: Arc::new(InPlace),
+            signup_is_open: true,
         }
     }
 
@@ -79,9 +84,22 @@ impl Builder {
         self
     }
 
-    /// The public URL that tokens name as their issuer, without a slash at its end.
+    /// The public URL that tokens name as their issuer and that links in mails begin with, without a slash at its end.
     pub fn issuer(mut self, url: impl Into<String>) -> Self {
         self.issuer = url.into();
+        self
+    }
+
+    /// Hashes passwords; the calling thread if not set, which then does nothing else for some 50 ms.
+    pub fn password_hasher(mut self, hasher: impl PasswordHasher) -> Self {
+        self.hasher = Arc::new(hasher);
+        self
+    }
+
+    /// Whether anybody may sign up a tenant of their own; they may if not set. Closed, whoever runs the installation creates
+    /// the tenants.
+    pub fn open_signup(mut self, open: bool) -> Self {
+        self.signup_is_open = open;
         self
     }
 
@@ -97,6 +115,8 @@ impl Builder {
             ring: self.ring,
             plans: self.plans,
             issuer: self.issuer,
+            hasher: self.hasher,
+            signup_is_open: self.signup_is_open,
             caches: Caches::default(),
             fresh: Mutex::new(VecDeque::new()),
             uses: Mutex::new(HashMap::new()),

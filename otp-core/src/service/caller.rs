@@ -13,7 +13,7 @@ use crate::audit::{Actor, Audit};
 use crate::command::NoteExposure;
 use crate::error::Error;
 use crate::event::Event;
-use crate::id::{EventId, TenantId};
+use crate::id::{EventId, MemberId, TenantId};
 use crate::random::Random;
 use crate::secret::{Digest32, Sealed, TenantKeys};
 use crate::store::{Key, Read};
@@ -111,6 +111,8 @@ pub struct Caller {
     pub(super) space: Space,
     pub(super) key: Option<Arc<ApiKey>>,
     pub(super) as_administrator: bool,
+    /// Who has just signed the tenant up, and shows the token for that.
+    pub(super) member: Option<MemberId>,
     pub(super) client: Client,
 }
 
@@ -132,10 +134,11 @@ impl Caller {
     }
 
     pub(super) fn actor(&self) -> Actor {
-        match &self.key {
-            Some(key) => Actor::Key(key.id),
-            None if self.as_administrator => Actor::Administrator,
-            None => Actor::Program,
+        match (&self.key, self.member) {
+            (Some(key), _) => Actor::Key(key.id),
+            (None, Some(member)) => Actor::Member(member),
+            (None, None) if self.as_administrator => Actor::Administrator,
+            (None, None) => Actor::Program,
         }
     }
 
@@ -150,11 +153,11 @@ impl Caller {
     /// Whether the caller stands above the tenant: the administrator, or the program that links the library.
     pub(super) fn may_administer(&self) -> Result<(), Error> {
         self.may_manage()?;
-        if self.key.is_none() { Ok(()) } else { Err(Error::AdministratorRequired) }
+        if self.key.is_none() && self.member.is_none() { Ok(()) } else { Err(Error::AdministratorRequired) }
     }
 
     pub(super) fn may_reveal(&self) -> Result<(), Error> {
-        let Some(key) = &self.key else { return Ok(()) };
+        let Some(key) = &self.key else { return self.may_administer().map_err(|_| Error::ScopeRequired("otp:reveal")) };
         let granted = key.key_type == KeyType::Secret && key.scopes.contains(&KeyScope::OtpReveal);
         if granted { Ok(()) } else { Err(Error::ScopeRequired("otp:reveal")) }
     }
@@ -185,10 +188,10 @@ impl Service {
         self.caller(tenant, Mode::Live, true).await
     }
 
-    async fn caller(&self, tenant: TenantId, mode: Mode, as_administrator: bool) -> Result<Caller, Error> {
+    pub(super) async fn caller(&self, tenant: TenantId, mode: Mode, as_administrator: bool) -> Result<Caller, Error> {
         let context = self.tenant_context(tenant).await?.ok_or(Error::NotFound("customer"))?;
         let space = Space { tenant, mode };
-        Ok(Caller { context, space, key: None, as_administrator, client: Client::default() })
+        Ok(Caller { context, space, key: None, as_administrator, member: None, client: Client::default() })
     }
 
     /// What is known of the caller's tenant now: a program may keep a caller for long.
@@ -217,7 +220,7 @@ impl Service {
         check_ip(&key, &context, approach)?;
         let space = Space { tenant: key.tenant, mode: key.mode };
         self.note_use(&key, approach).await?;
-        Ok(Caller { context, space, key: Some(key), as_administrator: false, client: Client::default() })
+        Ok(Caller { context, space, key: Some(key), as_administrator: false, member: None, client: Client::default() })
     }
 
     async fn note_use(&self, key: &ApiKey, approach: &Approach<'_>) -> Result<(), Error> {
@@ -250,7 +253,7 @@ impl Service {
     }
 }
 
-fn active(context: &TenantContext) -> Result<(), Error> {
+pub(super) fn active(context: &TenantContext) -> Result<(), Error> {
     match context.tenant.status {
         TenantStatus::Active => Ok(()),
         status => Err(Error::TenantNotActive(status)),

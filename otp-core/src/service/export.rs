@@ -12,7 +12,7 @@ use crate::event::{Event, EventData};
 use crate::id::UserId;
 use crate::idempotency::StoredReply;
 use crate::limit::Recipient;
-use crate::message::{Message, MessageState};
+use crate::message::{Content, Message, MessageState};
 use crate::secret::{Sealed, TenantKeys};
 use crate::session::{Session, SessionState};
 use crate::store::{FromRecord, Key, Read, SmallBytes, Stored};
@@ -147,7 +147,12 @@ impl Reader<'_> {
 
     fn message(&self, message: &Message) -> Result<Value, Error> {
         let client = self.client(&message.subject, message.client.as_ref())?;
-        let context = message.context_text.as_ref().map(|sealed| self.open(b"context", sealed)).transpose()?;
+        let code = match &message.content {
+            Content::Passcode(code) => Some(code),
+            Content::Notice { .. } => None,
+        };
+        let context = code.and_then(|code| code.context_text.as_ref());
+        let context = context.map(|sealed| self.open(b"context", sealed)).transpose()?;
         let (state, at) = match &message.state {
             MessageState::Queued => ("queued", None),
             MessageState::Sent { at, .. } => ("sent", Some(*at)),
@@ -159,7 +164,7 @@ impl Reader<'_> {
             "messageId": message.id,
             "channel": message.channel,
             "to": self.open(b"address", &message.address)?,
-            "purpose": message.purpose,
+            "purpose": code.map(|code| &code.purpose),
             "context": context,
             "state": state,
             "stateSince": at.map(text),

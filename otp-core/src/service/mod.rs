@@ -15,9 +15,12 @@ mod domains;
 mod export;
 mod keys;
 mod ledger;
+mod notices;
+mod onboarding;
 mod otp;
 mod retention;
 mod sessions;
+mod signup;
 mod storage;
 mod tenants;
 mod tokens;
@@ -38,6 +41,7 @@ use crate::error::Error;
 use crate::id::{AuditId, ChallengeId, KeyId, TenantId};
 use crate::idempotency::{Idempotency, ReplySlot};
 use crate::message::{Mailer, Message};
+use crate::password::PasswordHasher;
 use crate::plan::Plans;
 use crate::random::Random;
 use crate::secret::{KeyRing, Secret, TenantKeys};
@@ -54,9 +58,11 @@ pub use domains::{AddedDomain, DomainView};
 pub use export::UserExport;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
 pub use ledger::{Difference, Ledger};
+pub use onboarding::OnboardingView;
 pub use otp::{Deliver, OtpChallenge, OtpRequest, OtpVerification, Proof};
 pub use retention::RetentionRound;
 pub use sessions::{Me, SessionView, SignedIn};
+pub use signup::{ConfirmSignup, ConfirmedSignup, NewSignup, SignupSecret};
 pub use tenants::{CreatedTenant, EditTenant, NewTenant, TenantView};
 pub use usage::{PlanView, QuotaUse, UsageDay, UsageView};
 pub use users::UserView;
@@ -91,6 +97,8 @@ struct Inner {
     ring: KeyRing,
     plans: Plans,
     issuer: String,
+    hasher: Arc<dyn PasswordHasher>,
+    signup_is_open: bool,
     caches: context::Caches,
     /// Messages this process has leased from birth and not yet begun to send.
     fresh: Mutex<VecDeque<Message>>,
@@ -126,6 +134,11 @@ impl Service {
         &self.inner.plans
     }
 
+    /// The public URL, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.inner.issuer
+    }
+
     /// The store, for what a program reads beside the service.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
@@ -136,7 +149,7 @@ impl Service {
     }
 
     async fn run<C: Command>(&self, command: C) -> Result<C::Outcome, Error> {
-        let keys = command.is_recorded().then(|| self.tenant_keys(command.reads().scope.tenant()));
+        let keys = command.is_recorded().then(|| self.tenant_keys(command.recorded_in().tenant()));
         run(&*self.inner.store, Chained { command, keys }).await?
     }
 

@@ -1,5 +1,7 @@
 //! Tenants: created, listed, changed, suspended.
 
+use std::convert::Infallible;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -110,6 +112,8 @@ pub struct EditTenant {
     pub allowed_origins: Option<Vec<String>>,
     /// The whole of its own settings; it goes before the two above.
     pub settings: Option<Settings>,
+    /// Whether the plan is changed although more is in use than it allows.
+    pub force: bool,
 }
 
 impl Service {
@@ -126,8 +130,8 @@ impl Service {
     /// # Errors
     /// As [`create_tenant`](Self::create_tenant).
     pub async fn create_tenant_once(&self, new: NewTenant) -> Result<Answer<CreatedTenant>, Error> {
-        let installation = TenantId::from_bytes([0; 16]);
-        let slot = self.reply_slot(new.idempotency, installation, b"c", &self.tenant_keys(installation));
+        let keys = self.tenant_keys(TenantId::INSTALLATION);
+        let slot = self.reply_slot(new.idempotency, TenantId::INSTALLATION, b"c", &keys);
         let command = self.create_command(new)?;
         let Answer { value: (tenant, key, secrets), replayed } = self.change(Once { command, slot }).await??;
         let value = CreatedTenant {
@@ -140,7 +144,7 @@ impl Service {
         Ok(Answer { value, replayed })
     }
 
-    fn create_command(&self, new: NewTenant) -> Result<CreateTenant, Error> {
+    pub(super) fn create_command(&self, new: NewTenant) -> Result<CreateTenant, Error> {
         let (now, random) = (self.now(), self.random());
         let id = TenantId::new(now, random);
         let keys = self.tenant_keys(id);
@@ -162,6 +166,7 @@ impl Service {
             webhook_secret: keys.seal(random, Tenant::WEBHOOK_SECRET, webhook_secret.as_bytes()),
             settings,
             config_version: 1,
+            skipped_steps: Vec::new(),
         };
         let trail = Trail {
             id: AuditId::new(now, random),
@@ -214,7 +219,7 @@ impl Service {
         Ok(Page { items: views?.into_iter().filter(matches).collect(), next })
     }
 
-    fn tenant_view(&self, tenant: &Tenant) -> Result<TenantView, Error> {
+    pub(super) fn tenant_view(&self, tenant: &Tenant) -> Result<TenantView, Error> {
         let plan = self.inner.plans.named(&tenant.plan).unwrap_or(self.inner.plans.first());
         Ok(TenantView {
             id: tenant.id,
@@ -234,7 +239,8 @@ impl Service {
     /// Changes the tenant that the caller acts for. The plan is the administrator's to change.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::SecretKeyRequired`], [`Error::AdministratorRequired`], [`Error::Store`].
+    /// [`Error::Invalid`], [`Error::PlanBelowUse`] when more is in use than the plan allows and the change is not forced,
+    /// [`Error::SecretKeyRequired`], [`Error::AdministratorRequired`], [`Error::Store`].
     pub async fn edit_tenant(&self, caller: &Caller, edit: EditTenant) -> Result<TenantView, Error> {
         if edit.plan.is_some() {
             caller.may_administer()?
@@ -258,9 +264,12 @@ impl Service {
                 .transpose()?,
             plan: edit.plan.map(|plan| self.check_plan(&plan)).transpose()?,
             settings,
-            status: None,
+            ..TenantChange::default()
         };
-        let (_, after) = self.change(self.change_command(caller, change)).await?.map_err(beside_name)?;
+        let plan = change.plan.as_deref().filter(|_| !edit.force);
+        let within = plan.and_then(|plan| self.inner.plans.named(plan)).cloned();
+        let command = ChangeTenant { within, ..self.change_command(caller, change) };
+        let (_, after) = self.change(command).await?.map_err(beside_name)?;
         self.tenant_view(&after)
     }
 
@@ -283,14 +292,27 @@ impl Service {
             caller.may_administer()?
         }
         let reason = reason.map(|reason| check_name("reason", &reason)).transpose()?;
-        let change = TenantChange { status: Some(StatusChange { status, reason }), ..TenantChange::default() };
+        let known = self.tenant_context(caller.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
+        let envelope = self.envelope_to(&known.tenant)?;
+        let change =
+            TenantChange { status: Some(StatusChange { status, reason, envelope }), ..TenantChange::default() };
         let (before, after) = self.change(self.change_command(caller, change)).await??;
         Ok((before.status, self.tenant_view(&after)?))
     }
 
     pub(super) fn change_command(&self, caller: &Caller, change: TenantChange) -> ChangeTenant {
         let event = EventId::new(self.now(), self.random());
-        ChangeTenant { tenant: caller.space.tenant, change, event, trail: self.trail(caller) }
+        ChangeTenant { tenant: caller.space.tenant, change, within: None, event, trail: self.trail(caller) }
+    }
+
+    /// Asks for another plan, which is what somebody who takes money would grant. Nobody does here.
+    ///
+    /// # Errors
+    /// [`Error::BillingNotConfigured`], [`Error::Invalid`] for an unknown plan, [`Error::SecretKeyRequired`].
+    pub fn upgrade_plan(&self, caller: &Caller, plan: &str) -> Result<Infallible, Error> {
+        caller.may_manage()?;
+        self.check_plan(plan)?;
+        Err(Error::BillingNotConfigured)
     }
 
     fn check_plan(&self, name: &str) -> Result<String, Error> {
@@ -315,9 +337,12 @@ pub(super) fn check_name(field: &'static str, text: &str) -> Result<String, Erro
     Ok(text.to_owned())
 }
 
+pub(super) fn parse_email(text: &str) -> Result<EmailAddress, Error> {
+    text.parse().map_err(|error| Error::invalid("invalid_email", "email", error))
+}
+
 fn check_email(text: &str) -> Result<String, Error> {
-    let address: EmailAddress = text.parse().map_err(|error| Error::invalid("invalid_email", "email", error))?;
-    Ok(address.display().to_owned())
+    Ok(parse_email(text)?.display().to_owned())
 }
 
 /// The patch of settings that stand beside a tenant's name on the wire.

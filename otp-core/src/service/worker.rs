@@ -12,8 +12,10 @@ use crate::command::{EventSource, NoteTime};
 use crate::error::Error;
 use crate::event::{EventData, Person};
 use crate::id::EventId;
-use crate::message::{Channel, Message, MessageState, Outgoing, Receipt, SendError};
-use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled};
+use crate::message::{Channel, CodeOf, Content, Message, MessageState, Outgoing, Receipt, SendError};
+use crate::notice::NoticeKind;
+use crate::signup::Signup;
+use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled, Snapshot};
 use crate::template::{self, MessageContext, Rendered};
 use crate::tenant::Settings;
 use crate::usage::{Counter, CounterKey, ErrorCategory, Route, Span};
@@ -84,15 +86,10 @@ impl Service {
 
     /// Settles those whose code was used or has died meanwhile, and gives the others.
     async fn still_wanted(&self, claimed: Vec<Message>) -> Result<Vec<Message>, Error> {
-        let key = |message: &Message| Key::new::<Challenge>(message.space.tenant, message.challenge.as_bytes());
-        let seen = self.inner.store.read(claimed.iter().map(|message| Read::Record(key(message))).collect()).await?;
+        let seen = self.inner.store.read(claimed.iter().filter_map(relies_on).collect()).await?;
         let now = self.now();
-        let is_open = |message: &Message| {
-            let challenge = seen.all::<Challenge>().find(|challenge| challenge.id == message.challenge);
-            let live = challenge.is_some_and(|challenge| matches!(challenge.state, ChallengeState::Live { .. }));
-            live && now < message.code_expires_at
-        };
-        let (wanted, stale): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_open);
+        let is_wanted = |message: &Message| now < message.pointless_at && is_open(message, &seen, now);
+        let (wanted, stale): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_wanted);
         let settled: Vec<_> = stale.into_iter().map(|message| self.settle(message, Outcome::Pointless)).collect();
         if !settled.is_empty() {
             self.inner.store.settle(settled).await?;
@@ -145,19 +142,26 @@ impl Service {
     }
 
     async fn render(&self, message: &Message) -> Result<Outgoing, Error> {
+        match &message.content {
+            Content::Passcode(code) => self.code_message(message, code).await,
+            Content::Notice { notice } => self.notice_message(message, notice),
+        }
+    }
+
+    async fn code_message(&self, message: &Message, carried: &CodeOf) -> Result<Outgoing, Error> {
         let tenant = self.tenant_context(message.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
         let keys = &tenant.keys;
         let open = |what: &[u8], sealed| keys.open_text(&place(what, &message.subject), sealed);
         let to = open(b"address", &message.address)?;
-        let approving = message.context_text.as_ref().map(|sealed| open(b"context", sealed)).transpose()?;
+        let approving = carried.context_text.as_ref().map(|sealed| open(b"context", sealed)).transpose()?;
         let client = SealedClient::open(keys, &message.subject, message.client.as_ref())?;
-        let code = message.derivation().code(keys).ok_or(crate::secret::CannotOpen)?;
+        let code = carried.derivation(message.space, &message.subject).code(keys).ok_or(crate::secret::CannotOpen)?;
         let Settings { branding, email, .. } = &tenant.tenant.settings;
         let app_name = branding.app_name.clone().unwrap_or_else(|| tenant.tenant.name.clone());
         let context = MessageContext {
             app_name: app_name.clone(),
             otp: code.clone(),
-            expires_in_minutes: message.code_expires_at.since(message.created_at).as_secs().div_ceil(60) as u32,
+            expires_in_minutes: message.pointless_at.since(message.created_at).as_secs().div_ceil(60) as u32,
             context: approving,
             request_ip: client.ip.map(|ip| ip.to_string()),
             request_time: message.created_at,
@@ -188,8 +192,8 @@ impl Service {
             subject,
             text,
             html,
-            code,
-            expires_at: message.code_expires_at,
+            code: Some(code),
+            expires_at: message.pointless_at,
         })
     }
 
@@ -208,7 +212,10 @@ impl Service {
                     Channel::Sms => Counter::SmsSent,
                     Channel::Whatsapp => Counter::WhatsappSent,
                 };
-                also.adds.push(Add::one(CounterKey::at(message.space, sent, Span::Hour, now)));
+                // A notice is no tenant's use.
+                if !is_notice(&message) {
+                    also.adds.push(Add::one(CounterKey::at(message.space, sent, Span::Hour, now)));
+                }
             }
             Outcome::Pointless => message.state = MessageState::Expired { at: now },
             Outcome::Refused(error) => self.refused(&mut message, &mut also, error, now),
@@ -226,10 +233,13 @@ impl Service {
             }
         };
         message.last_error = Some(reason.clone());
-        match again_at.filter(|again| *again < message.code_expires_at) {
+        match again_at.filter(|again| *again < message.pointless_at) {
             Some(again) => message.due = Due { at: Some(again), lease: None },
             None => {
                 message.state = MessageState::Failed { at: now, reason: reason.clone() };
+                if is_notice(message) {
+                    return; // the log tells of it: it is no tenant's message, so it is no tenant's event
+                }
                 let category = ErrorCategory::EmailDelivery;
                 for failed in [Counter::MessagesFailed(message.channel), Counter::Errors(category, delivery())] {
                     also.adds.push(Add::one(CounterKey::at(message.space, failed, Span::Hour, now)));
@@ -267,6 +277,35 @@ impl Service {
 /// Where messages that fail are told of, among the routes.
 fn delivery() -> Route {
     Route::named("delivery")
+}
+
+fn is_notice(message: &Message) -> bool {
+    matches!(message.content, Content::Notice { .. })
+}
+
+/// What has to be open still for a message to be of use.
+fn relies_on(message: &Message) -> Option<Read> {
+    let key = match &message.content {
+        Content::Passcode(code) => Key::new::<Challenge>(message.space.tenant, code.challenge.as_bytes()),
+        Content::Notice { notice } if notice.kind == NoticeKind::SignupVerification => Signup::key_of(&message.subject),
+        Content::Notice { .. } => return None,
+    };
+    Some(Read::Record(key))
+}
+
+fn is_open(message: &Message, seen: &Snapshot, now: Timestamp) -> bool {
+    match &message.content {
+        Content::Passcode(code) => {
+            let challenge = seen.all::<Challenge>().find(|challenge| challenge.id == code.challenge);
+            challenge.is_some_and(|challenge| matches!(challenge.state, ChallengeState::Live { .. }))
+        }
+        Content::Notice { notice } if notice.kind == NoticeKind::SignupVerification => {
+            let signup = seen.all::<Signup>().find(|signup| signup.subject == message.subject);
+            // One that began later has a link and a code of its own.
+            signup.is_some_and(|signup| signup.is_open(now) && signup.created_at <= message.created_at)
+        }
+        Content::Notice { .. } => true,
+    }
 }
 
 enum Outcome {

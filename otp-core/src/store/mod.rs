@@ -201,6 +201,11 @@ pub trait Command: Send + 'static {
         false
     }
 
+    /// The scope whose chain takes those lines: its own, or that of the tenant that it makes.
+    fn recorded_in(&self) -> Scope {
+        self.reads().scope
+    }
+
     /// Decides: no clock, no randomness, no I/O. Everything it needs was gathered before.
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes);
 }

@@ -15,9 +15,11 @@ use crate::event::Event;
 use crate::id::TenantId;
 use crate::idempotency::StoredReply;
 use crate::limit::Recipient;
+use crate::member::Member;
 use crate::message::Message;
 use crate::session::Session;
 use crate::signing::StoredSigningKey;
+use crate::signup::{Signup, SignupToken};
 use crate::tenant::Tenant;
 use crate::user::User;
 use crate::visit::{Visit, Visitors};
@@ -300,4 +302,10 @@ records! {
     StorageUse(StorageUse) = "storage_use";
     /// A domain that mail may come from.
     Domain(Domain) = "domain";
+    /// A signup.
+    Signup(Signup) = "signup";
+    /// The token of a confirmed signup.
+    SignupToken(SignupToken) = "signup_token";
+    /// Somebody who runs a tenant.
+    Member(Member) = "member";
 }

@@ -23,11 +23,13 @@ impl Kind {
         }
         match self {
             Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion => of(true, false, false, false),
-            Kind::ApiKey | Kind::User => of(true, true, false, false),
+            Kind::ApiKey | Kind::User | Kind::Member => of(true, true, false, false),
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
                 of(true, false, false, true)
             }
-            Kind::Recipient | Kind::AuditHead | Kind::Visitors => of(false, false, false, true),
+            Kind::Recipient | Kind::AuditHead | Kind::Visitors | Kind::Signup | Kind::SignupToken => {
+                of(false, false, false, true)
+            }
             Kind::Message => of(true, false, true, true),
             Kind::Visit => of(true, false, true, false),
             Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),

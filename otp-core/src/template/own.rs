@@ -1,7 +1,7 @@
 //! A tenant's own e-mail: what it set of subject, HTML and text takes the place of the built-in part.
 
 use super::custom::{Escape, MAX_VALUE, Mistake, NAMES, Template, Values};
-use super::{MessageContext, Rendered, grouped, one_line, written_time};
+use super::{MessageContext, Rendered, civil_time, grouped, one_line};
 use crate::error::{Error, InvalidField};
 use crate::tenant::EmailSettings;
 
@@ -92,7 +92,7 @@ fn values_of(message: &MessageContext) -> Values {
         ("footerText", text(&message.footer_text)),
         ("context", text(&message.context)),
         ("requestIp", text(&message.request_ip)),
-        ("requestTime", written_time(message.request_time)),
+        ("requestTime", civil_time(message.request_time)),
     ];
     values.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect()
 }

@@ -129,8 +129,9 @@ impl Inbox {
     /// The code of the newest message to this address.
     pub fn code_to(&self, to: &str) -> String {
         let sent = self.sent.lock().unwrap();
-        let newest = sent.iter().rev().find(|message| message.to == to);
-        newest.unwrap_or_else(|| panic!("nothing was sent to {to}")).code.expose().to_owned()
+        let mut newest =
+            sent.iter().rev().filter(|message| message.to == to).filter_map(|message| message.code.as_ref());
+        newest.next().unwrap_or_else(|| panic!("no code was sent to {to}")).expose().to_owned()
     }
 
     /// The next messages are refused with these, one after another.

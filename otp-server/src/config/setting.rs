@@ -73,6 +73,8 @@ settings! {
     DnsServer = "dns_server", "dns-server", "OTP_DNS_SERVER", "IP:PORT";
     /// A TOML file of plans in place of the built-in ones
     Plans = "plans", "plans", "OTP_PLANS", "FILE";
+    /// Whether anybody may sign up as a customer: open or closed
+    Signup = "signup", "signup", "OTP_SIGNUP", "open|closed";
     /// What is logged: a level, or levels by module
     Log = "log", "log", "OTP_LOG", "FILTER";
     /// How it is written: text or json

@@ -184,6 +184,14 @@ pub(super) fn plans(text: &str) -> Result<Plans, String> {
     })
 }
 
+pub(super) fn signup(text: &str) -> Result<bool, String> {
+    match text {
+        "open" => Ok(true),
+        "closed" => Ok(false),
+        _ => Err(format!("{text:?} is neither; write `open` or `closed`")),
+    }
+}
+
 pub(super) fn sms_url(text: &str) -> Result<(), String> {
     if text == "mailbox:" { Ok(()) } else { Err("this build sends no text messages; write `mailbox:`".to_owned()) }
 }

@@ -194,6 +194,18 @@ impl Asker {
         Ok(caller)
     }
 
+    /// Whoever has just signed up, by the token that was the answer.
+    pub async fn signup(&self, app: &App) -> Result<Caller, Problem> {
+        match &self.credential {
+            Credential::None => {
+                let detail = "send the signupToken as Authorization: Bearer TOKEN";
+                Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_token", detail))
+            }
+            Credential::Key(token) => Ok(app.service.signup_caller(token.expose()).await?.with_client(self.client())),
+            Credential::Administrator(_) | Credential::Token(_) => Err(otp_core::Error::InvalidToken.into()),
+        }
+    }
+
     /// The platform administrator. Of anybody else the key is checked first, so that it gets the answer that it gets on
     /// the other routes under `/admin`.
     pub async fn administrator(&self, app: &App) -> Result<(), Problem> {

@@ -135,8 +135,14 @@ pub async fn request_otp(
         idempotency,
         ..base
     };
-    let answer = app.service.request_otp(&caller, request).await.map_err(|error| refused(&caller, error))?;
-    Ok(sent(&caller, deliver, answer))
+    send(&app, &caller, request).await
+}
+
+/// Sends a code and words the answer.
+pub async fn send(app: &App, caller: &Caller, request: OtpRequest) -> Result<Response, Problem> {
+    let deliver = request.deliver;
+    let answer = app.service.request_otp(caller, request).await.map_err(|error| refused(caller, error))?;
+    Ok(sent(caller, deliver, answer))
 }
 
 fn sent(caller: &Caller, deliver: Deliver, answer: Answer<OtpChallenge>) -> Response {

@@ -55,6 +55,11 @@ impl<T: DeserializeOwned> Unread<T> {
         Ok(Body { value: parse(&raw)?, raw })
     }
 
+    /// The bytes as they are, where it is no JSON.
+    pub async fn raw(self) -> Result<Bytes, Problem> {
+        read(self.0, LARGEST).await
+    }
+
     /// Reads it, where it may be left out: then it reads as `{}`.
     pub async fn read_if_any(self) -> Result<Body<T>, Problem> {
         let checked = check_content_type(&self.0);

@@ -260,6 +260,7 @@ pub fn author(actor: Actor) -> String {
         Actor::Program => "program".to_owned(),
         Actor::Service => "service".to_owned(),
         Actor::Key(id) => id.to_string(),
+        Actor::Member(id) => id.to_string(),
     }
 }
 

@@ -15,7 +15,7 @@ use super::App;
 use super::asker::Asker;
 use super::auth::mark_replay;
 use super::body::Unread;
-use super::docs::{AdminProblems, NamedProblems, OnceProblems, ReadProblems, WriteProblems};
+use super::docs::{AdminProblems, NamedProblems, OnceProblems, PlanProblems, ReadProblems, WriteProblems};
 use super::list::{BadQuery, bad_limit, page_limit};
 use super::path::Named;
 use super::problem::Problem;
@@ -279,6 +279,9 @@ pub struct EditCustomer {
     name: Option<String>,
     email: Option<String>,
     plan: Option<String>,
+    /// Whether the plan is changed although more is in use than it allows.
+    #[serde(default)]
+    force: bool,
 }
 
 /// Changes a customer's name, address or plan.
@@ -287,7 +290,7 @@ pub struct EditCustomer {
     security(("administrator" = [])), params(("id" = String, Path, description = "The customer.")),
     responses(
         (status = 200, description = "The customer as it is now.", body = CustomerBody),
-        NamedProblems, AdminProblems, WriteProblems,
+        NamedProblems, PlanProblems, AdminProblems, WriteProblems,
     )
 )]
 pub async fn edit(
@@ -297,8 +300,8 @@ pub async fn edit(
     body: Unread<EditCustomer>,
 ) -> Result<Json<CustomerBody>, Problem> {
     let caller = for_administrator(&app, &asker, &id).await?;
-    let EditCustomer { name, email, plan } = body.read().await?.value;
-    let edit = EditTenant { name, email, plan, ..EditTenant::default() };
+    let EditCustomer { name, email, plan, force } = body.read().await?.value;
+    let edit = EditTenant { name, email, plan, force, ..EditTenant::default() };
     Ok(Json(app.service.edit_tenant(&caller, edit).await?.into()))
 }
 

@@ -33,6 +33,7 @@ impl Modify for Credentials {
             ("apiKey", bearer("An API key: otp_live_sk_…, otp_test_sk_…, otp_live_pk_…, otp_test_pk_….")),
             ("apiKeyHeader", SecurityScheme::ApiKey(ApiKey::Header(header))),
             ("accessToken", bearer("A user's access token.")),
+            ("signupToken", bearer("What a confirmed signup was answered with: otp_su_….")),
             ("administrator", bearer("The platform administrator's token: otp_admin_….")),
         ] {
             components.add_security_scheme(name, scheme);
@@ -121,6 +122,34 @@ problem_sets! {
     /// Of the route that takes a code.
     CodeProblems:
         "404" => "`otp_not_found`: no code is open.";
+    /// Of routes by which anybody signs up.
+    SignupProblems:
+        "403" => "`signup_closed`: whoever runs the installation creates the customers.",
+        "429" => "`rate_limit_exceeded`; see `Retry-After`.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of the route that opens an account.
+    ConfirmProblems:
+        "401" => "`otp_invalid`: wrong, or there is no signup; to whoever shows the right one `otp_expired`, \
+                  `otp_attempts_exceeded`.",
+        "403" => "`signup_closed`.",
+        "404" => "`otp_not_found`: it was used.",
+        "429" => "`rate_limit_exceeded`; see `Retry-After`.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of the route that takes a signup token.
+    SignupKeyProblems:
+        "401" => "`missing_token`, `invalid_token`.",
+        "403" => "`customer_suspended`, `customer_cancelled`.",
+        "409" => "`conflict`: there are too many keys.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of the route that asks for another plan.
+    BillingProblems:
+        "402" => "`billing_not_configured`: the administrator changes plans.";
+    /// Of the route that changes plans.
+    PlanProblems:
+        "409" => "`plan_below_use`: more is in use than the plan allows, as `errors` tells; `force` changes it all the same.";
     /// Of routes that take nothing.
     StoreProblems:
         "500" => "`internal_error`.",

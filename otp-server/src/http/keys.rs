@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use otp_core::api_key::{KeyScope, KeyType};
-use otp_core::{Caller, EditKey, KeyId, KeyView, Mode, NewApiKey, Timestamp};
+use otp_core::{Caller, CreatedKey, EditKey, KeyId, KeyView, Mode, NewApiKey, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -145,6 +145,18 @@ pub struct NewKeyAnswer {
     message: &'static str,
 }
 
+impl From<CreatedKey> for NewKeyAnswer {
+    fn from(created: CreatedKey) -> Self {
+        Self {
+            success: true,
+            api_key: created.api_key.expose().to_owned(),
+            key_id: created.key.id.to_string(),
+            name: created.key.name,
+            message: SHOWN_ONCE,
+        }
+    }
+}
+
 const SHOWN_ONCE: &str = "Store the key now: it is not shown again.";
 
 /// Creates a key.
@@ -179,15 +191,7 @@ pub async fn create(
         idempotency,
     };
     let answer = app.service.create_key(&caller, new).await?;
-    let created = answer.value;
-    let body = NewKeyAnswer {
-        success: true,
-        api_key: created.api_key.expose().to_owned(),
-        key_id: created.key.id.to_string(),
-        name: created.key.name,
-        message: SHOWN_ONCE,
-    };
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    let mut response = (StatusCode::CREATED, Json(NewKeyAnswer::from(answer.value))).into_response();
     mark_replay(&mut response, answer.replayed);
     Ok(response)
 }

@@ -19,11 +19,14 @@ mod layers;
 mod limits;
 mod list;
 mod metrics;
+mod onboarding;
 mod path;
 mod problem;
 mod realtime;
 mod sessions;
 mod settings;
+mod signup;
+mod signup_page;
 mod standing;
 mod usage;
 mod users;
@@ -90,6 +93,7 @@ impl App {
     components(schemas(problem::ProblemBody)),
     tags(
         (name = "Sign-in", description = "Codes, tokens and sessions of end users."),
+        (name = "Signup", description = "Becoming a customer."),
         (name = "Customers", description = "Customers of the installation and their API keys."),
         (name = "Configuration", description = "What customers set up for themselves."),
         (name = "Users", description = "A customer's users: what is held about them, and its end."),
@@ -111,6 +115,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(docs::jwks))
         .routes(paths!(docs::customer_jwks))
         .routes(paths!(docs::customer_test_jwks))
+        .routes(paths!(signup::sign_up))
+        .routes(paths!(signup::resend))
+        .routes(paths!(signup::verify))
+        .routes(paths!(signup::api_key))
         .routes(paths!(customers::create, customers::list))
         .routes(paths!(customers::own, customers::edit_own))
         .routes(paths!(usage::usage))
@@ -119,6 +127,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(realtime::realtime))
         .routes(paths!(realtime::errors))
         .routes(paths!(customers::one, customers::edit))
+        .routes(paths!(onboarding::upgrade))
+        .routes(paths!(onboarding::show, onboarding::skip))
+        .routes(paths!(onboarding::test_otp))
         .routes(paths!(standing::set_status))
         .routes(paths!(standing::suspend))
         .routes(paths!(standing::activate))
@@ -162,6 +173,7 @@ pub fn routes(app: Arc<App>) -> Router {
     let (router, _) = documented().split_for_parts();
     router
         .merge(docs::pages(openapi()))
+        .merge(signup_page::routes())
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), layers::around))

@@ -19,7 +19,8 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    field: Option<Cow<'static, str>>,
+    /// Each field that breaks its rule, and the rule.
+    fields: Vec<(Cow<'static, str>, String)>,
     retry_after: Option<u64>,
     remaining_attempts: Option<u8>,
     allowance: Option<(Kind, Allowance)>,
@@ -77,19 +78,27 @@ impl Problem {
     /// A problem of the HTTP layer itself.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, code, detail, field: None, retry_after: None, remaining_attempts: None, allowance: None }
+        Self { status, code, detail, fields: Vec::new(), retry_after: None, remaining_attempts: None, allowance: None }
     }
 
     /// A field of the request breaks its rule.
     pub fn field(code: &'static str, field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+        let message = message.into();
+        Self { fields: vec![(field.into(), message.clone())], ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// With the field's name as it is in this section, whose fields stand bare in the request.
     pub fn within(mut self, section: &str) -> Self {
-        let bare = self.field.as_deref().and_then(|field| field.strip_prefix(section)?.strip_prefix('.'));
-        if let Some(bare) = bare.map(str::to_owned) {
-            self.field = Some(bare.into());
+        for (field, _) in &mut self.fields {
+            let bare = field.strip_prefix(section).and_then(|field| field.strip_prefix('.')).map(str::to_owned);
+            if let Some(bare) = bare {
+                *field = bare.into();
+            }
         }
         self
     }
@@ -111,16 +120,19 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Invalid(_) => StatusCode::BAD_REQUEST,
         Error::OtpNotFound | Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::OtpInvalid { .. } | Error::OtpExpired | Error::OtpAttemptsExceeded => StatusCode::UNAUTHORIZED,
-        Error::InvalidApiKey | Error::InvalidToken => StatusCode::UNAUTHORIZED,
+        Error::InvalidApiKey | Error::InvalidToken | Error::SignupRefused => StatusCode::UNAUTHORIZED,
+        Error::BillingNotConfigured => StatusCode::PAYMENT_REQUIRED,
         Error::InvalidRefreshToken | Error::RefreshTokenReused => StatusCode::UNAUTHORIZED,
         Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::PlanLimit(_) | Error::ChannelDisabled(_) => StatusCode::FORBIDDEN,
         Error::TenantNotActive(_) | Error::ScopeRequired(_) => StatusCode::FORBIDDEN,
         Error::SecretKeyRequired | Error::AdministratorRequired => StatusCode::FORBIDDEN,
-        Error::OriginNotAllowed | Error::IpNotAllowed => StatusCode::FORBIDDEN,
+        Error::OriginNotAllowed | Error::IpNotAllowed | Error::SignupClosed => StatusCode::FORBIDDEN,
         Error::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Conflict(_) | Error::VersionConflict(_) => StatusCode::CONFLICT,
         Error::NoResolver => StatusCode::SERVICE_UNAVAILABLE,
+        Error::PlanBelowUse(_) => StatusCode::CONFLICT,
+        Error::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Store(StoreError::Corrupt(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -135,8 +147,11 @@ impl From<Error> for Problem {
         problem.retry_after = error.retry_after();
         match error {
             Error::Invalid(invalid) => {
-                problem.detail = invalid.message;
-                problem.field = Some(invalid.field);
+                problem.detail.clone_from(&invalid.message);
+                problem.fields = vec![(invalid.field, invalid.message)];
+            }
+            Error::PlanBelowUse(above) => {
+                problem.fields = above.into_iter().map(|invalid| (invalid.field, invalid.message)).collect();
             }
             Error::OtpInvalid { remaining, allowance } => {
                 problem.remaining_attempts = Some(remaining);
@@ -183,13 +198,13 @@ fn log_chain(error: &Error) {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let told = |(field, message): (Cow<'_, str>, String)| FieldProblem { field: field.into_owned(), message };
+        let errors: Vec<_> = self.fields.into_iter().map(told).collect();
         let body = ProblemBody {
             problem_type: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
-            errors: self
-                .field
-                .map(|field| vec![FieldProblem { field: field.into_owned(), message: self.detail.clone() }]),
+            errors: (!errors.is_empty()).then_some(errors),
             detail: self.detail,
             success: false,
             code: self.code.to_owned(),

@@ -50,8 +50,8 @@ pub struct Mail {
     pub text: String,
     /// HTML, for e-mail.
     pub html: Option<String>,
-    /// The code that it carries.
-    pub code: Secret,
+    /// The code that it carries, if it carries one.
+    pub code: Option<Secret>,
     /// When it arrived.
     pub received_at: Timestamp,
     /// When its code dies.

@@ -167,7 +167,8 @@ impl Reply {
         let cors = self.headers.keys().any(|name| name.as_str().starts_with("access-control-"));
         assert!(!(is_admin && cors), "{self}");
         assert_eq!(self.header("access-control-allow-credentials"), None, "{self}");
-        if self.status.as_u16() >= 400 && !self.path.starts_with("/health") && self.method != Method::HEAD {
+        let is_page = self.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        if self.status.as_u16() >= 400 && !is_page && !self.path.starts_with("/health") && self.method != Method::HEAD {
             self.check_problem();
         }
         document::check(self);

@@ -34,8 +34,15 @@ impl Inbox {
     /// The code of the newest message to this address.
     pub fn code_to(&self, to: &str) -> String {
         let sent = self.0.lock().unwrap();
-        let newest = sent.iter().rev().find(|message| message.to == to);
-        newest.unwrap_or_else(|| panic!("nothing was sent to {to}")).code.expose().to_owned()
+        let mut newest =
+            sent.iter().rev().filter(|message| message.to == to).filter_map(|message| message.code.as_ref());
+        newest.next().unwrap_or_else(|| panic!("no code was sent to {to}")).expose().to_owned()
+    }
+
+    /// The newest message to this address.
+    pub fn to(&self, to: &str) -> Outgoing {
+        let sent = self.0.lock().unwrap();
+        sent.iter().rev().find(|message| message.to == to).unwrap_or_else(|| panic!("nothing was sent to {to}")).clone()
     }
 
     pub fn count(&self) -> usize {
@@ -55,6 +62,8 @@ impl Mailer for Inbox {
 pub struct World {
     pub app: Arc<App>,
     pub router: Router,
+    /// The same, where signing up is closed.
+    pub closed: Router,
     pub service: Service,
     pub store: Arc<TestStore>,
     pub clock: Arc<ManualClock>,
@@ -111,6 +120,31 @@ pub fn wrong(code: &str, number: usize) -> String {
     format!("{kept}{:03}", (changed + 1 + number % 999) % 1_000)
 }
 
+/// What signs up.
+pub fn signup(email: &str) -> Value {
+    json!({"email": email, "companyName": "Acme", "password": "eleven pears in a teapot"})
+}
+
+/// What the mail of a signup holds.
+#[derive(Clone, Debug)]
+pub struct SignupMail {
+    pub email: String,
+    /// Path and query.
+    pub link: String,
+    pub token: String,
+    pub code: String,
+}
+
+impl SignupMail {
+    pub fn by_token(&self) -> Value {
+        json!({"email": self.email, "token": self.token})
+    }
+
+    pub fn by_code(&self) -> Value {
+        json!({"email": self.email, "code": self.code})
+    }
+}
+
 /// A user's tokens.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
@@ -146,26 +180,37 @@ impl World {
         let store = Arc::new(TestStore::default());
         let (clock, inbox) = (Arc::new(ManualClock::default()), Arc::new(Inbox::default()));
         let zone = Arc::new(Zone::default());
-        let service = Service::builder(store.clone(), KeyRing::generate(&SeededRandom::new(1)))
-            .clock(clock.clone())
-            .mailer(inbox.clone())
-            .resolver(zone.clone())
-            .random(SeededRandom::new(2))
-            .plans(plans)
-            .issuer(ISSUER)
-            .build();
-        let app = App::new(AppOptions {
-            service: service.clone(),
-            admin_token: Digest32::of(ADMIN.as_bytes()),
-            trusted_proxies: proxies.iter().map(|net| net.parse().unwrap()).collect(),
-        });
+        let service = |seed| {
+            Service::builder(store.clone(), KeyRing::generate(&SeededRandom::new(1)))
+                .clock(clock.clone())
+                .mailer(inbox.clone())
+                .resolver(zone.clone())
+                .random(SeededRandom::new(seed))
+                .plans(plans.clone())
+                .issuer(ISSUER)
+        };
+        let app = |service| {
+            App::new(AppOptions {
+                service,
+                admin_token: Digest32::of(ADMIN.as_bytes()),
+                trusted_proxies: proxies.iter().map(|net| net.parse().unwrap()).collect(),
+            })
+        };
+        let closed = routes(app(service(3).open_signup(false).build()));
+        let service = service(2).build();
+        let app = app(service.clone());
         let router = routes(app.clone());
-        Self { app, router, service, store, clock, inbox, zone, produced: Mutex::default() }
+        Self { app, router, closed, service, store, clock, inbox, zone, produced: Mutex::default() }
     }
 
     /// Sends a request to the routes and checks what is so of every answer.
     pub async fn send(&self, call: Call) -> Reply {
-        let reply = ask(self.router.clone(), call).await;
+        self.send_to(&self.router, call).await
+    }
+
+    /// As [`send`](Self::send), to one of the routers.
+    pub async fn send_to(&self, router: &Router, call: Call) -> Reply {
+        let reply = ask(router.clone(), call).await;
         reply.check();
         if let Some(operation) = document::operation(&reply.method, &reply.path) {
             self.produced.lock().unwrap().insert((operation, reply.status.as_u16()));
@@ -212,6 +257,20 @@ impl World {
 
     pub async fn publishable_key(&self, customer: &Customer) -> String {
         self.key(customer, json!({"type": "publishable"})).await.0
+    }
+
+    /// Signs up and reads the mail.
+    pub async fn sign_up(&self, email: &str) -> SignupMail {
+        self.send(post("/signup", signup(email))).await.ok();
+        self.signup_mail(email).await
+    }
+
+    pub async fn signup_mail(&self, email: &str) -> SignupMail {
+        self.service.deliver_pending(100).await.unwrap();
+        let mail = self.inbox.to(email);
+        let link = mail.text.lines().find_map(|line| line.strip_prefix(ISSUER)).unwrap().to_owned();
+        let token = link.split_once("&token=").unwrap().1.to_owned();
+        SignupMail { email: email.to_owned(), link, token, code: mail.code.unwrap().expose().to_owned() }
     }
 
     /// Asks for a code and receives it, with a key of either mode.

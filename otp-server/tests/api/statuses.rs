@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Reply, delete, get, post, put};
 use crate::document::documented;
-use crate::harness::{ADMIN, Asked, Customer, SignedIn, World};
+use crate::harness::{ADMIN, Asked, Customer, SignedIn, SignupMail, World, signup};
 use crate::store::Fault;
 
 #[tokio::test]
 async fn every_documented_status_is_produced() {
     let mut faults = Vec::new();
     for (operation, status) in documented() {
-        let stage = Stage::new().await;
+        let stage = Stage::of(&operation).await;
         let reply = stage.produce(&operation, status).await;
         if !stage.world.produced.lock().unwrap().contains(&(operation.clone(), status)) {
             faults.push(format!("{operation} did not answer {status}: {reply}"));
@@ -28,7 +28,7 @@ async fn every_documented_status_is_produced() {
 async fn whatever_goes_wrong_is_documented() {
     let operations: std::collections::BTreeSet<_> = documented().into_iter().map(|(operation, _)| operation).collect();
     for operation in operations {
-        let stage = Stage::new().await;
+        let stage = Stage::of(&operation).await;
         let request = || stage.request(&operation);
         let mut outcomes = vec![
             stage.send(request().without("authorization")).await,
@@ -77,6 +77,7 @@ fn every_route_is_documented() {
         GET /admin/customers/{id}/api-keys\n\
         GET /admin/domains\n\
         GET /admin/domains/{domain}/status\n\
+        GET /admin/onboarding\n\
         GET /admin/users\n\
         GET /admin/users/{id}\n\
         GET /admin/users/{id}/export\n\
@@ -90,16 +91,22 @@ fn every_route_is_documented() {
         GET /health/ready\n\
         POST /admin/config/versions/{version}/restore\n\
         POST /admin/customers\n\
+        POST /admin/customers/me/upgrade\n\
         POST /admin/customers/{id}/activate\n\
         POST /admin/customers/{id}/api-keys\n\
         POST /admin/customers/{id}/api-keys/{keyId}/rotate\n\
         POST /admin/customers/{id}/suspend\n\
         POST /admin/domains/verify\n\
         POST /admin/domains/{domain}/verify\n\
+        POST /admin/onboarding/test-otp\n\
         POST /auth/logout\n\
         POST /auth/refresh\n\
         POST /auth/request-otp\n\
         POST /auth/verify-otp\n\
+        POST /signup\n\
+        POST /signup/api-key\n\
+        POST /signup/resend\n\
+        POST /signup/verify\n\
         PUT /admin/config\n\
         PUT /admin/config/email\n\
         PUT /admin/config/ip-allowlist\n\
@@ -110,7 +117,8 @@ fn every_route_is_documented() {
         PUT /admin/customers/me\n\
         PUT /admin/customers/{id}\n\
         PUT /admin/customers/{id}/api-keys/{keyId}\n\
-        PUT /admin/customers/{id}/status";
+        PUT /admin/customers/{id}/status\n\
+        PUT /admin/onboarding";
     assert_eq!(operations.into_iter().collect::<Vec<_>>().join("\n"), expected);
 }
 
@@ -123,9 +131,26 @@ struct Stage {
     spare_key: String,
     asked: Asked,
     user: SignedIn,
+    /// For the routes of a signup only: it costs a hash.
+    signup: Option<SignupMail>,
+    signup_token: String,
 }
 
 impl Stage {
+    async fn of(operation: &str) -> Self {
+        let mut stage = Self::new().await;
+        if ["POST /signup/verify", "POST /signup/api-key"].contains(&operation) {
+            stage.signup = Some(stage.world.sign_up("dee@example.org").await);
+        }
+        if operation == "POST /signup/api-key" {
+            let body = stage.signup.as_ref().unwrap().by_token();
+            let opened = stage.world.send(post("/signup/verify", body)).await.ok();
+            stage.signup_token = opened["signupToken"].as_str().unwrap().to_owned();
+            stage.customer.id = opened["customerId"].as_str().unwrap().to_owned();
+        }
+        stage
+    }
+
     async fn new() -> Self {
         let world = World::new();
         let customer = world.customer().await;
@@ -133,7 +158,7 @@ impl Stage {
         let user = world.sign_in(&customer.key, "ann@example.org").await;
         let asked = world.ask(&customer.key, "ben@example.org").await;
         world.domain(&customer, DOMAIN).await;
-        Self { world, customer, spare_key, asked, user }
+        Self { world, customer, spare_key, asked, user, signup: None, signup_token: String::new() }
     }
 
     /// A request for the operation that succeeds.
@@ -163,8 +188,8 @@ impl Stage {
         };
         match of {
             "/auth/request-otp" | "/auth/verify-otp" => call.bearer(&self.customer.key),
+            "/signup/api-key" => call.bearer(&self.signup_token),
             "/auth/refresh" => call,
-            _ if of.starts_with("/admin/domains") => call.bearer(&self.customer.key),
             _ if of.starts_with("/auth") => call.bearer(&self.user.token),
             _ if is_own(of) => call.bearer(&self.customer.key),
             _ if of.starts_with("/admin") => call.bearer(ADMIN),
@@ -177,6 +202,13 @@ impl Stage {
             "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
             "POST /auth/verify-otp" => self.asked.body(),
             "POST /auth/refresh" => json!({"refreshToken": self.user.refresh}),
+            "POST /signup" => signup("dee@example.org"),
+            "POST /signup/resend" => json!({"email": "dee@example.org"}),
+            "POST /signup/verify" => self.signup.as_ref().unwrap().by_token(),
+            "POST /signup/api-key" => json!({"name": "New"}),
+            "PUT /admin/onboarding" => json!({"skip": ["webhookConfigured"]}),
+            "POST /admin/onboarding/test-otp" => json!({"email": "cy@example.org"}),
+            "POST /admin/customers/me/upgrade" => json!({"plan": "pro"}),
             "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
             "PUT /admin/config" => json!({"config": {}}),
             "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
@@ -196,7 +228,7 @@ impl Stage {
             201 if operation == "POST /admin/domains/verify" => {
                 self.send(request().json(&json!({"domain": "mail.acme.com"}))).await
             }
-            200 | 201 => self.send(request()).await,
+            200 | 201 | 202 | 402 => self.send(request()).await,
             400 if operation == "GET /admin/domains/{domain}/status" => {
                 let mut call = request();
                 call.path.push_str("?selector=s1&selector=a%20b");
@@ -207,14 +239,9 @@ impl Stage {
                 call.path.push_str("?limit=0&startDate=x&format=x");
                 self.send(call).await
             }
-            400 if operation.starts_with("GET /admin/analytics") => {
-                self.send(get(format!("{}?startDate=x", &operation[4..])).bearer(&self.customer.key)).await
-            }
-            400 if operation == "GET /admin/customers/me/usage" => {
-                self.send(get("/admin/customers/me/usage?format=pdf").bearer(&self.customer.key)).await
-            }
             400 => self.send(request().raw("{")).await,
             401 if operation == "POST /auth/refresh" => self.send(request().json(&json!({"refreshToken": "x"}))).await,
+            401 if operation == "POST /signup/verify" => self.send(request().json(&self.wrong_signup(0))).await,
             401 => self.send(request().without("authorization")).await,
             403 => self.forbidden(operation).await,
             404 => self.unknown(operation).await,
@@ -234,7 +261,14 @@ impl Stage {
         }
     }
 
+    fn wrong_signup(&self, number: usize) -> Value {
+        json!({"email": "dee@example.org", "code": format!("{number:09}")})
+    }
+
     async fn forbidden(&self, operation: &str) -> Reply {
+        if operation.starts_with("POST /signup") && operation != "POST /signup/api-key" {
+            return self.world.send_to(&self.world.closed, self.request(operation)).await;
+        }
         self.world.set_status(&self.customer, "suspended").await;
         let call = self.request(operation);
         let by_key = operation.contains("/admin/");
@@ -251,6 +285,10 @@ impl Stage {
         call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
         call.path = name(&call.path, &self.user.user, otp_core::UserId::from_bytes([7; 16]).to_string());
         match operation {
+            "POST /signup/verify" => {
+                self.send(self.request(operation)).await;
+                self.send(call).await
+            }
             "POST /auth/verify-otp" => self.send(call.json(&json!({"challengeId": otp, "otp": "123456789"}))).await,
             _ => self.send(call).await,
         }
@@ -263,6 +301,16 @@ impl Stage {
                 for _ in made["keys"].as_array().unwrap().len()..200 {
                     self.send(self.request(operation)).await.ok();
                 }
+            }
+            "POST /signup/api-key" => {
+                for _ in 1..200 {
+                    self.send(self.request(operation)).await.ok();
+                }
+            }
+            "PUT /admin/customers/{id}" => {
+                let used = put("/admin/customers/me", json!({"webhookUrl": "https://acme.example/hooks"}));
+                self.send(used.bearer(&self.customer.key)).await.ok();
+                return self.send(self.request(operation).json(&json!({"plan": "free"}))).await;
             }
             "POST /admin/customers/{id}/api-keys/{keyId}/rotate" => {
                 self.send(self.request("DELETE /admin/customers/{id}/api-keys/{keyId}")).await.ok();
@@ -288,7 +336,12 @@ impl Stage {
             "POST /auth/verify-otp" => self.request(operation).json(&self.asked.wrong(0)),
             _ => self.request(operation),
         };
-        for _ in 0..3 {
+        if operation == "POST /signup/verify" {
+            for number in 0..100 {
+                self.send(call().json(&self.wrong_signup(number))).await.problem(401, "otp_invalid");
+            }
+        }
+        for _ in 0..5 {
             self.send(call()).await;
         }
         self.send(call()).await

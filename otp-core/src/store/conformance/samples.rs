@@ -10,15 +10,20 @@ use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
 use crate::domain::{Domain, DomainState, Finding};
 use crate::event::{Event, EventData, Person};
-use crate::id::{AuditId, ChallengeId, EventId, KeyId, MessageId, SessionId, SigningKeyId, TenantId, UserId};
+use crate::id::{
+    AuditId, ChallengeId, EventId, KeyId, MemberId, MessageId, SessionId, SigningKeyId, SignupId, TenantId, UserId,
+};
 use crate::idempotency::StoredReply;
 use crate::limit::{Recipient, SlidingLog};
-use crate::message::{Channel, Message, MessageState};
+use crate::member::{Member, Role};
+use crate::message::{Channel, CodeOf, Content, Message, MessageState};
+use crate::notice::{NoticeKind, SealedNotice};
 use crate::passcode::PasscodeFormat;
 use crate::random::SeededRandom;
 use crate::secret::{Digest32, KeyRing, Sealed};
 use crate::session::{Session, SessionState};
 use crate::signing::StoredSigningKey;
+use crate::signup::{Signup, SignupState, SignupToken};
 use crate::sketch::Sketch;
 use crate::store::{Due, Kind, Record};
 use crate::subject::{BucketKey, SubjectKey};
@@ -115,17 +120,12 @@ pub(super) fn message(tenant: TenantId, number: u64, due: Due) -> Message {
     Message {
         id: MessageId::from_bytes(id(number)),
         space: space(tenant),
-        challenge: ChallengeId::from_bytes(id(number)),
+        content: content(tenant, number),
         subject: subject(tenant, number),
         channel: Channel::Sms,
         address: sealed(tenant, number),
         client: None,
-        purpose: "login".into(),
-        context: None,
-        context_text: None,
-        kid: 1,
-        format: PasscodeFormat::default(),
-        code_expires_at: NOW + Duration::from_secs(600),
+        pointless_at: NOW + Duration::from_secs(600),
         created_at: NOW,
         tries: 0,
         last_error: None,
@@ -133,6 +133,22 @@ pub(super) fn message(tenant: TenantId, number: u64, due: Due) -> Message {
         state: MessageState::Queued,
         due,
     }
+}
+
+/// A code, or a notice where the number is a multiple of four.
+fn content(tenant: TenantId, number: u64) -> Content {
+    if number.is_multiple_of(4) {
+        let notice = SealedNotice { kind: NoticeKind::Welcome, values: sealed(tenant, number) };
+        return Content::Notice { notice };
+    }
+    Content::Passcode(CodeOf {
+        challenge: ChallengeId::from_bytes(id(number)),
+        purpose: "login".into(),
+        context: None,
+        context_text: None,
+        kid: 1,
+        format: PasscodeFormat::default(),
+    })
 }
 
 /// A recipient that was last sent a code at this time; it expires an hour later.
@@ -164,6 +180,9 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::RecentErrors => recent_errors(tenant, number).into(),
         Kind::StorageUse => StorageUse { tenant, measured: vec![(NOW, number)] }.into(),
         Kind::Domain => domain(tenant, number).into(),
+        Kind::Signup => signup(tenant, number).into(),
+        Kind::SignupToken => signup_token(tenant, number).into(),
+        Kind::Member => member(tenant, number).into(),
     }
 }
 
@@ -181,6 +200,7 @@ fn sample_tenant(id: TenantId, number: u64) -> Tenant {
         webhook_secret: sealed(id, number),
         settings: Settings::default(),
         config_version: 1,
+        skipped_steps: Vec::new(),
     }
 }
 
@@ -277,6 +297,45 @@ fn config_version(tenant: TenantId, version: u64) -> ConfigVersion {
     let change = Change { field: "passcode.ttl".into(), old: 600.into(), new: 60.into() };
     let (settings, changes) = (Settings::default(), vec![change]);
     ConfigVersion { tenant, version, at: NOW, actor: Actor::Program, settings, changes }
+}
+
+fn signup(tenant: TenantId, number: u64) -> Signup {
+    Signup {
+        id: SignupId::from_bytes(id(number)),
+        space: space(tenant),
+        subject: SubjectKey::from_bytes(digest(&[6, number])),
+        bucket: bucket(number),
+        kid: 1,
+        applicant: Some(sealed(tenant, number)),
+        created_at: NOW,
+        expires_at: NOW + Duration::from_secs(600),
+        wrong: 1,
+        asked: SlidingLog::default(),
+        decoy: false,
+        state: SignupState::Open,
+    }
+}
+
+fn signup_token(tenant: TenantId, number: u64) -> SignupToken {
+    SignupToken {
+        digest: Digest32(digest(&[5, number])),
+        space: space(tenant),
+        tenant,
+        member: MemberId::from_bytes(id(number)),
+        expires_at: NOW + Duration::from_secs(600),
+    }
+}
+
+fn member(tenant: TenantId, number: u64) -> Member {
+    Member {
+        id: MemberId::from_bytes(id(number)),
+        tenant,
+        subject: subject(tenant, number),
+        email: sealed(tenant, number),
+        password: sealed(tenant, number),
+        role: Role::Owner,
+        created_at: NOW,
+    }
 }
 
 fn reply(tenant: TenantId, number: u64) -> StoredReply {

@@ -18,7 +18,7 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::{Stream, stream};
-use otp_core::MessageId;
+use otp_core::{MessageId, Secret};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast::error::RecvError;
@@ -26,8 +26,9 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{Change, Mail, Mailbox};
 
 const PAGE: &str = include_str!("../../../assets/mailbox.html");
-/// What a mail's HTML may do: look like something.
-const MAIL_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+/// What a mail's HTML may do: look like something, and have links that open elsewhere.
+const MAIL_POLICY: &str =
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 /// Some proxies close a stream that is silent for half a minute.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// Browsers drop an event whose data is empty.
@@ -134,7 +135,7 @@ struct MailView<'a> {
     subject: &'a str,
     text: &'a str,
     has_html: bool,
-    code: &'a str,
+    code: Option<&'a str>,
     received_at: String,
     expires_at: String,
 }
@@ -149,7 +150,7 @@ impl<'a> From<&'a Mail> for MailView<'a> {
             subject: &mail.subject,
             text: &mail.text,
             has_html: mail.html.is_some(),
-            code: mail.code.expose(),
+            code: mail.code.as_ref().map(Secret::expose),
             received_at: mail.received_at.to_string(),
             expires_at: mail.expires_at.to_string(),
         }

@@ -85,7 +85,7 @@ async fn the_page_shows_mails_as_they_arrive_and_runs_nothing_that_they_bring() 
         subject: ATTACK.into(),
         text: ATTACK.into(),
         html: Some(ATTACK.into()),
-        code: ATTACK.to_owned().into(),
+        code: Some(ATTACK.to_owned().into()),
         ..message(1, ATTACK)
     };
     mailbox.send(&attack).await.unwrap();

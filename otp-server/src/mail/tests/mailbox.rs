@@ -100,7 +100,7 @@ async fn a_script_in_a_mail_stays_text_or_in_a_sandbox() {
         subject: SCRIPT.into(),
         text: SCRIPT.into(),
         html: Some(SCRIPT.into()),
-        code: SCRIPT.to_owned().into(),
+        code: Some(SCRIPT.to_owned().into()),
         ..message(1, SCRIPT)
     };
     mailbox.send(&mail).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_script_in_a_mail_stays_text_or_in_a_sandbox() {
     let path = format!("/dev/mailbox/messages/{}/html", mail.id);
     let (status, headers, html) = answer(&router, request(Method::GET, &path)).await;
     assert_eq!((status, html.as_str()), (StatusCode::OK, SCRIPT));
-    let policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+    let policy = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
     assert_eq!(headers["content-security-policy"], policy);
 }
 

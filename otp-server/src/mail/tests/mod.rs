@@ -43,7 +43,7 @@ fn message(number: u64, to: &str) -> Outgoing {
         subject: "Your sign-in code".to_owned(),
         text: format!("{CODE} is your code for Acmé.\n.\nA line with a dot alone came before this one.\n"),
         html: Some(format!("<p style=\"color:#222\"><b>{CODE}</b> is your code for Acmé.</p>")),
-        code: Secret::from(CODE.to_owned()),
+        code: Some(Secret::from(CODE.to_owned())),
         expires_at: now + Duration::from_secs(600),
     }
 }

@@ -1,0 +1,85 @@
+//! Notices: addressed to the people who run a tenant, and rendered when they leave.
+
+use std::net::IpAddr;
+
+use url::form_urlencoded::Serializer;
+
+use super::caller::{SealedClient, place};
+use super::{Client, Service};
+use crate::error::Error;
+use crate::id::{MessageId, TenantId};
+use crate::message::{Message, Outgoing};
+use crate::notice::{Envelope, Frame, Notice, SealedNotice, letter};
+use crate::secret::{CannotOpen, Secret};
+use crate::signup::SignupProof;
+use crate::subject::{Address, EmailAddress, SubjectKey};
+use crate::template::{Rendered, render_letter};
+use crate::tenant::{Mode, Tenant};
+
+impl Service {
+    /// An envelope to this address. `client` is told as whoever caused the notice.
+    pub(super) fn envelope(&self, address: &EmailAddress, client: &Client) -> Envelope {
+        let (keys, random, now) = (self.tenant_keys(TenantId::INSTALLATION), self.random(), self.now());
+        let subject = SubjectKey::of(&keys, Mode::Live.byte(), &Address::Email(address.clone()));
+        Envelope {
+            id: MessageId::new(now, random),
+            subject,
+            address: keys.seal(random, &place(b"address", &subject), address.display().as_bytes()),
+            client: client.sealed_for(&keys, random, &subject),
+            nonce: random.bytes(),
+            now,
+            keys,
+        }
+    }
+
+    /// An envelope to a tenant's contact.
+    pub(super) fn envelope_to(&self, tenant: &Tenant) -> Result<Envelope, Error> {
+        Ok(self.envelope(&self.contact(tenant)?, &Client::default()))
+    }
+
+    /// A tenant's contact address.
+    pub(super) fn contact(&self, tenant: &Tenant) -> Result<EmailAddress, Error> {
+        let address = self.tenant_keys(tenant.id).open_text(Tenant::EMAIL, &tenant.email)?;
+        address.parse().map_err(|_| Error::Internal("a contact address that was accepted is none".to_owned()))
+    }
+
+    pub(super) fn notice_message(&self, message: &Message, sealed: &SealedNotice) -> Result<Outgoing, Error> {
+        let keys = self.tenant_keys(TenantId::INSTALLATION);
+        let notice = sealed.open(&keys, &message.subject)?;
+        let to = keys.open_text(&place(b"address", &message.subject), &message.address)?;
+        let client = SealedClient::open(&keys, &message.subject, message.client.as_ref())?;
+        let proof = match &notice {
+            Notice::SignupVerification { signup, kid, .. } => {
+                let proof = SignupProof { signup: *signup, kid: *kid, subject: &message.subject };
+                let token = proof.link_token(&keys).ok_or(CannotOpen)?;
+                Some((self.signup_link(&to, &token), proof.code(&keys).ok_or(CannotOpen)?))
+            }
+            _ => None,
+        };
+        let code = proof.as_ref().map(|(_, code)| code.clone());
+        let ip = client.ip.as_ref().map(IpAddr::to_string);
+        let frame = Frame { url: &self.inner.issuer, proof, at: message.created_at, ip };
+        let Rendered { subject, html, text } =
+            render_letter(&letter(&notice, frame)).map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Outgoing {
+            id: message.id,
+            tenant: message.space.tenant,
+            channel: message.channel,
+            to,
+            from_name: None,
+            from_email: None,
+            reply_to: None,
+            subject,
+            text,
+            html: Some(html),
+            code,
+            expires_at: message.pointless_at,
+        })
+    }
+
+    fn signup_link(&self, to: &str, token: &Secret) -> String {
+        let query =
+            Serializer::new(String::new()).append_pair("email", to).append_pair("token", token.expose()).finish();
+        format!("{}/signup/verify?{query}", self.inner.issuer)
+    }
+}
