@@ -330,7 +330,7 @@ fn bad_fields_are_named() {
             ..signup(ANN)
         };
         match wait(world.service.sign_up(new)).unwrap_err() {
-            Error::Invalid(invalid) => assert_eq!((invalid.code, invalid.field), (code, field)),
+            Error::Invalid(invalid) => assert_eq!((invalid.code, &*invalid.field), (code, field)),
             error => panic!("{password}: {error}"),
         }
     }
