@@ -119,6 +119,28 @@ catalogue! {
         /// Who it was.
         user_id: UserId,
     }
+    /// Most of the plan's quota is used.
+    QuotaWarning = "quota.warning" {
+        /// `day` or `month`.
+        period: String,
+        /// Codes asked for.
+        used: u64,
+        /// Codes that the plan includes.
+        limit: u64,
+        /// When it is renewed.
+        renewed_at: Timestamp,
+    }
+    /// All of the plan's quota is used.
+    QuotaExceeded = "quota.exceeded" {
+        /// `day` or `month`.
+        period: String,
+        /// Codes asked for.
+        used: u64,
+        /// Codes that the plan includes.
+        limit: u64,
+        /// When it is renewed.
+        renewed_at: Timestamp,
+    }
     /// A message will never arrive.
     MessageFailed = "message.failed" {
         /// The message.

@@ -15,9 +15,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{MessageId, SignupId, TenantId};
 use crate::message::{Channel, Content, Message, MessageState};
+use crate::random::Random;
 use crate::secret::{CannotOpen, Sealed, TenantKeys};
+use crate::service::place;
 use crate::store::Due;
-use crate::subject::SubjectKey;
+use crate::subject::{Address, EmailAddress, SubjectKey};
 use crate::tenant::{Mode, Space, TenantStatus};
 use crate::usage::Span;
 
@@ -161,13 +163,9 @@ impl SealedNotice {
     /// # Errors
     /// [`CannotOpen`] under keys that it was not sealed with.
     pub fn open(&self, keys: &TenantKeys, subject: &SubjectKey) -> Result<Notice, CannotOpen> {
-        let plain = keys.open(&place(subject), &self.values)?;
+        let plain = keys.open(&place(b"notice", subject), &self.values)?;
         serde_json::from_slice(&plain).map_err(|_| CannotOpen)
     }
-}
-
-fn place(subject: &SubjectKey) -> Vec<u8> {
-    [b"notice", subject.as_bytes().as_slice()].concat()
 }
 
 /// Where data of the installation stands that is no tenant's.
@@ -185,11 +183,34 @@ pub(crate) struct Envelope {
     pub now: Timestamp,
 }
 
+/// What an envelope is made with, drawn also where it may turn out that there is nothing to tell.
+#[derive(Clone, Copy)]
+pub(crate) struct Stationery {
+    id: MessageId,
+    nonces: [[u8; 24]; 2],
+    now: Timestamp,
+}
+
+impl Stationery {
+    /// Fresh; it makes one envelope.
+    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+        Self { id: MessageId::new(now, random), nonces: [(); 2].map(|()| random.bytes()), now }
+    }
+
+    /// An envelope to this address, under the installation's keys.
+    pub fn envelope(&self, keys: TenantKeys, address: &EmailAddress) -> Envelope {
+        let subject = SubjectKey::of(&keys, Mode::Live.byte(), &Address::Email(address.clone()));
+        let [of_address, nonce] = self.nonces;
+        let sealed = keys.seal_with(of_address, &place(b"address", &subject), address.display().as_bytes());
+        Envelope { keys, id: self.id, subject, address: sealed, client: None, nonce, now: self.now }
+    }
+}
+
 impl Envelope {
     /// The message. Nobody holds a lease on it: whoever looks through the queue next sends it.
     pub fn around(&self, notice: &Notice) -> Message {
         let plain = serde_json::to_vec(notice).expect("plain data");
-        let values = self.keys.seal_with(self.nonce, &place(&self.subject), &plain);
+        let values = self.keys.seal_with(self.nonce, &place(b"notice", &self.subject), &plain);
         Message {
             id: self.id,
             space: INSTALLATION,

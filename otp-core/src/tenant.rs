@@ -10,10 +10,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::error::Error;
 use crate::id::TenantId;
 use crate::onboarding::Step;
 use crate::secret::{CannotOpen, Sealed, TenantKeys};
 use crate::store::{Key, Kind, SmallBytes, Stored};
+use crate::subject::EmailAddress;
 
 pub use document::Change;
 pub use passcode::PasscodeSettings;
@@ -145,6 +147,15 @@ impl Tenant {
     pub const WEBHOOK_SECRET: &'static [u8] = b"tenant.webhook_secret";
     /// The owner that lists all tenants.
     pub const ALL: SmallBytes = SmallBytes::EMPTY;
+
+    /// The contact address.
+    ///
+    /// # Errors
+    /// [`Error::CannotOpen`] under keys that it was not sealed with.
+    pub fn contact(&self, keys: &TenantKeys) -> Result<EmailAddress, Error> {
+        let address = keys.open_text(Self::EMAIL, &self.email)?;
+        address.parse().map_err(|_| Error::Internal("a contact address that was accepted is none".to_owned()))
+    }
 }
 
 impl Tenant {

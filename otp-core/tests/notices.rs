@@ -102,6 +102,36 @@ fn a_notice_survives_the_process_that_queued_it() {
 }
 
 #[test]
+fn a_quota_that_is_used_up_or_nearly_is_told_once_however_many_race() {
+    let world = World::with_plans("[[plan]]\nname = \"small\"\notp_per_day = 40\notp_per_month = 60\n");
+    let acme = world.caller(world.tenant("small").id, Mode::Live);
+    world.clock.set(at("2026-02-10T12:00:00Z"));
+    let told = |kind| world.count_events(acme.space(), kind);
+    let ask =
+        |day: usize, racers| race(racers, |racer| world.request_to(&acme, &format!("user{day}.{racer}@example.org")));
+    assert_eq!(tally(&ask(1, 31), "ok"), 31);
+    assert_eq!((told(EventKind::QuotaWarning), told(EventKind::QuotaExceeded)), (0, 0));
+    assert_eq!(tally(&ask(2, 64), "ok"), 9);
+    assert_eq!((told(EventKind::QuotaWarning), told(EventKind::QuotaExceeded)), (1, 1));
+    world.clock.advance(DAY);
+    assert_eq!(tally(&ask(3, 64), "ok"), 20);
+    assert_eq!((told(EventKind::QuotaWarning), told(EventKind::QuotaExceeded)), (2, 2), "of the month");
+    world.deliver();
+    let mails = world.inbox.all();
+    let mut subjects: Vec<_> = mails.iter().filter(|mail| mail.to == OPS).map(|mail| mail.subject.as_str()).collect();
+    subjects.sort_unstable();
+    assert_eq!(
+        subjects,
+        [
+            "Acme: 80 % of this month's codes are used",
+            "Acme: 80 % of today's codes are used",
+            "Acme: all of this month's codes are used",
+            "Acme: all of today's codes are used",
+        ]
+    );
+}
+
+#[test]
 fn onboarding_tells_what_is_there() {
     let world = World::new();
     let acme = world.live();
@@ -158,7 +188,7 @@ fn a_plan_below_what_is_in_use_is_told_with_every_field_before_it_is_done() {
     let Error::PlanBelowUse(above) = wait(world.service.edit_tenant(&acme, small.clone())).unwrap_err() else {
         panic!("it is refused");
     };
-    let fields: Vec<_> = above.iter().map(|invalid| invalid.field).collect();
+    let fields: Vec<_> = above.iter().map(|invalid| &*invalid.field).collect();
     assert_eq!(fields, ["users", "otpRequestsPerDay", "otpRequestsPerMonth", "webhookUrl"]);
     assert_eq!(above[0].message, "3 are in use, the plan allows 1");
     let forced = wait(world.service.edit_tenant(&acme, EditTenant { force: true, ..small })).unwrap();

@@ -44,7 +44,7 @@ fn the_fifty_first_code_of_a_day_is_refused_on_the_free_plan() {
     }
     let refused = exceeded(world.request_to(&acme, &user(50)));
     assert_eq!((refused.retry_after, refused.allowance.remaining), (3600, 0));
-    assert_eq!(world.deliver().sent, 50);
+    assert_eq!(world.deliver().sent, 50 + 2, "and at 80 and 100 % the tenant is told");
     world.clock.set(at("2026-02-10T23:59:59.999Z"));
     assert_eq!(exceeded(world.request_to(&acme, &user(50))).retry_after, 1);
     world.clock.set(at("2026-02-11T00:00:00Z"));
@@ -58,7 +58,7 @@ fn fifty_of_sixty_four_at_once_are_sent_on_the_free_plan() {
         let acme = world.caller(world.tenant("free").id, Mode::Live);
         let outcomes = race(64, |racer| world.request_to(&acme, &user(racer)));
         assert_eq!((tally(&outcomes, "ok"), tally(&outcomes, "quota_exceeded")), (50, 14));
-        assert_eq!(world.deliver().sent, 50);
+        assert_eq!(world.deliver().sent, 50 + 2, "and at 80 and 100 % the tenant is told");
         assert_eq!(world.counter(acme.space(), Counter::OtpRequests, Span::Day), 50);
         assert_eq!(world.counter(acme.space(), Counter::OtpRequests, Span::Month), 50);
     }

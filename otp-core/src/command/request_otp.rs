@@ -17,6 +17,7 @@ use crate::event::{Event, EventData, Person};
 use crate::id::{ChallengeId, EventId, MessageId};
 use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
 use crate::message::{Channel, CodeOf, Content, Message, MessageState};
+use crate::notice::{About, Notice, Stationery};
 use crate::secret::{Digest32, Sealed};
 use crate::service::{Deliver, TenantContext};
 use crate::store::{Add, Changes, Command, Due, Key, Lease, Read, Reads, Scope, Snapshot, Stored};
@@ -50,6 +51,9 @@ pub(crate) struct RequestOtp {
     pub challenge: ChallengeId,
     pub message: MessageId,
     pub event: EventId,
+    /// Of the day's quota and of the month's, like `stationery`.
+    pub quota_events: [EventId; 2],
+    pub stationery: [Stationery; 2],
     pub trail: Trail,
     pub lease: Lease,
 }
@@ -117,6 +121,7 @@ impl Command for RequestOtp {
         if let Some(message) = &message {
             changes.put(message.clone());
         }
+        self.tell_quotas(seen, &mut changes);
         if self.deliver == Deliver::Caller {
             changes.put(self.trail.line(self.space.tenant, Action::OtpRevealed, challenge.id, json!({})));
         }
@@ -223,7 +228,7 @@ impl RequestOtp {
         let hour = self.requests(Span::Hour);
         adds.push(Add { counter: hour, by: 1, at_most: self.tenant_limit().map(|limit| ceiling(hour, limit)) });
         for (span, own) in [(Span::Day, self.day_limit()), (Span::Month, None)] {
-            let at_most = [self.quotas().limit(span), own].into_iter().flatten().min();
+            let at_most = [self.quotas().ceiling(seen, span), own].into_iter().flatten().min();
             adds.push(Add { counter: self.requests(span), by: 1, at_most });
         }
         if self.channel != Channel::Email {
@@ -316,6 +321,27 @@ impl RequestOtp {
             state,
             due,
         })
+    }
+
+    /// Tells of a quota that is used up with this request, or nearly.
+    fn tell_quotas(&self, seen: &Snapshot, changes: &mut Changes) {
+        let source = EventSource { space: self.space, at: self.now, person: None };
+        for (number, span) in [Span::Day, Span::Month].into_iter().enumerate() {
+            let Some(reached) = self.quotas().reached(seen, span) else { continue };
+            changes.put(source.event(self.quota_events[number], reached.event()));
+            let tenant = &self.context.tenant;
+            // Without its master key nothing can be mailed, and that is no reason to refuse the request.
+            if let Ok(contact) = tenant.contact(&self.context.keys) {
+                let envelope = self.stationery[number].envelope(self.context.installation.clone(), &contact);
+                changes.put(envelope.around(&Notice::Quota {
+                    about: About { tenant: tenant.id, name: tenant.name.clone() },
+                    span,
+                    used: reached.used,
+                    limit: reached.limit,
+                    renewed_at: reached.renewed_at,
+                }));
+            }
+        }
     }
 
     fn event(&self, challenge: &Challenge, repeated: bool, message_id: Option<MessageId>) -> Event {

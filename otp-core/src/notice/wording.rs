@@ -105,14 +105,14 @@ fn status(about: &About, to: TenantStatus, reason: Option<String>, at: Timestamp
 }
 
 fn quota(about: &About, span: Span, used: u64, limit: u64, renewed_at: Timestamp) -> Letter {
-    let which = if span == Span::Day { "today" } else { "this month" };
+    let (which, whose) = if span == Span::Day { ("today", "today's") } else { ("this month", "this month's") };
     let (subject, effect) = match used >= limit {
         true => (
-            format!("{}: all codes of {which} are used", about.name),
+            format!("{}: all of {whose} codes are used", about.name),
             "Until it is renewed, requests for codes are refused with `quota_exceeded`.",
         ),
         false => (
-            format!("{}: {} % of the codes of {which} are used", about.name, used * 100 / limit.max(1)),
+            format!("{}: {} % of {whose} codes are used", about.name, used * 100 / limit.max(1)),
             "When it is used up, requests for codes are refused with `quota_exceeded`.",
         ),
     };

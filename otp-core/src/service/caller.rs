@@ -97,7 +97,7 @@ impl SealedClient {
 }
 
 /// Where a subject's sealed values stand.
-pub(super) fn place(what: &[u8], subject: &SubjectKey) -> Vec<u8> {
+pub(crate) fn place(what: &[u8], subject: &SubjectKey) -> Vec<u8> {
     [what, subject.as_bytes()].concat()
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct TenantContext {
     pub templates: OwnTemplates,
     /// The domains that its sender's address is, or was, of.
     domains: Vec<Domain>,
+    /// Those of the installation, for what it tells the tenant.
+    pub installation: TenantKeys,
     issuers: [Issuer; 2],
     /// When the first of those that only verify ends, and this has to be read anew.
     good_until: Timestamp,
@@ -188,7 +190,9 @@ impl Service {
         let plan = plans.named(&tenant.plan).unwrap_or(plans.first()).clone();
         // What is stored was checked; if an older version did so differently, codes are sent all the same.
         let templates = OwnTemplates::of(&tenant.settings.email).unwrap_or_default();
-        Ok(Some(TenantContext { tenant, plan, keys, templates, domains, issuers: [live?, test?], good_until }))
+        let installation = self.tenant_keys(TenantId::INSTALLATION);
+        let issuers = [live?, test?];
+        Ok(Some(TenantContext { tenant, plan, keys, installation, templates, domains, issuers, good_until }))
     }
 
     fn issuer(&self, space: Space, stored: &[&StoredSigningKey], keys: &TenantKeys) -> Result<Issuer, Error> {

@@ -50,6 +50,7 @@ use crate::store::{Command, Store, run};
 pub use analytics::{ErrorReport, Realtime, Report, RouteTimes};
 pub use audit::{AuditQuery, AuditView};
 pub use builder::Builder;
+pub(crate) use caller::place;
 pub use caller::{Approach, Caller, Client};
 pub use calls::RecentCalls;
 pub use configuration::{ConfigView, VersionView};

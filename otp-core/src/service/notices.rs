@@ -7,29 +7,22 @@ use url::form_urlencoded::Serializer;
 use super::caller::{SealedClient, place};
 use super::{Client, Service};
 use crate::error::Error;
-use crate::id::{MessageId, TenantId};
+use crate::id::TenantId;
 use crate::message::{Message, Outgoing};
-use crate::notice::{Envelope, Frame, Notice, SealedNotice, letter};
+use crate::notice::{Envelope, Frame, Notice, SealedNotice, Stationery, letter};
 use crate::secret::{CannotOpen, Secret};
 use crate::signup::SignupProof;
-use crate::subject::{Address, EmailAddress, SubjectKey};
+use crate::subject::EmailAddress;
 use crate::template::{Rendered, render_letter};
-use crate::tenant::{Mode, Tenant};
+use crate::tenant::Tenant;
 
 impl Service {
     /// An envelope to this address. `client` is told as whoever caused the notice.
     pub(super) fn envelope(&self, address: &EmailAddress, client: &Client) -> Envelope {
-        let (keys, random, now) = (self.tenant_keys(TenantId::INSTALLATION), self.random(), self.now());
-        let subject = SubjectKey::of(&keys, Mode::Live.byte(), &Address::Email(address.clone()));
-        Envelope {
-            id: MessageId::new(now, random),
-            subject,
-            address: keys.seal(random, &place(b"address", &subject), address.display().as_bytes()),
-            client: client.sealed_for(&keys, random, &subject),
-            nonce: random.bytes(),
-            now,
-            keys,
-        }
+        let stationery = Stationery::new(self.now(), self.random());
+        let envelope = stationery.envelope(self.tenant_keys(TenantId::INSTALLATION), address);
+        let client = client.sealed_for(&envelope.keys, self.random(), &envelope.subject);
+        Envelope { client, ..envelope }
     }
 
     /// An envelope to a tenant's contact.
@@ -39,8 +32,7 @@ impl Service {
 
     /// A tenant's contact address.
     pub(super) fn contact(&self, tenant: &Tenant) -> Result<EmailAddress, Error> {
-        let address = self.tenant_keys(tenant.id).open_text(Tenant::EMAIL, &tenant.email)?;
-        address.parse().map_err(|_| Error::Internal("a contact address that was accepted is none".to_owned()))
+        tenant.contact(&self.tenant_keys(tenant.id))
     }
 
     pub(super) fn notice_message(&self, message: &Message, sealed: &SealedNotice) -> Result<Outgoing, Error> {

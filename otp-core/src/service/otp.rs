@@ -17,6 +17,7 @@ use crate::id::{ChallengeId, EventId, MessageId, SessionId, UserId};
 use crate::idempotency::{Answer, Idempotency, Once};
 use crate::limit::Allowance;
 use crate::message::Channel;
+use crate::notice::Stationery;
 use crate::passcode::TypedCode;
 use crate::secret::{Digest32, Secret};
 use crate::session::RefreshToken;
@@ -228,6 +229,8 @@ impl Service {
             challenge: ChallengeId::new(random),
             message: MessageId::new(now, random),
             event: EventId::new(now, random),
+            quota_events: [(); 2].map(|()| EventId::new(now, random)),
+            stationery: [(); 2].map(|()| Stationery::new(now, random)),
             trail: self.trail(caller),
             lease: Lease { id: random.bytes(), now, until: now + LEASE },
         })

@@ -93,6 +93,9 @@ async fn the_page_shows_mails_as_they_arrive_and_runs_nothing_that_they_bring() 
     until(&mut asked, &format!("/dev/mailbox/messages/{}/html", attack.id)).await;
 
     // The page follows the newest mail, so when it asks for this one it has drawn the other and still works.
+    let notice = Outgoing { code: None, ..message(3, "ops@example.org") };
+    mailbox.send(&notice).await.unwrap();
+    until(&mut asked, &format!("/dev/mailbox/messages/{}/html", notice.id)).await;
     let harmless = message(2, "ann@example.org");
     mailbox.send(&harmless).await.unwrap();
     until(&mut asked, &format!("/dev/mailbox/messages/{}/html", harmless.id)).await;
