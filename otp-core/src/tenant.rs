@@ -1,6 +1,7 @@
 //! Tenants: who they are, what state they are in, and how they set the service up for themselves.
 
 mod document;
+mod look;
 mod passcode;
 mod privacy;
 mod settings;
@@ -18,11 +19,10 @@ use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::EmailAddress;
 
 pub use document::Change;
+pub use look::{Branding, ChannelSettings, Channels, EmailSettings};
 pub use passcode::PasscodeSettings;
 pub use privacy::PrivacySettings;
-pub use settings::{
-    Branding, ChannelSettings, Channels, EmailSettings, LimitSettings, Settings, TokenSettings, WebhookSettings,
-};
+pub use settings::{LimitSettings, Settings, TokenSettings, WebhookSettings};
 
 /// Live data or test data; a tenant's two modes share nothing but its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

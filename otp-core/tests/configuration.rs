@@ -148,7 +148,7 @@ fn nothing_is_set_above_the_plan() {
     let starter = world.caller(world.tenant("starter").id, Mode::Live);
     configure(&world, &starter, json!({"webhookConfig": {"url": "https://acme.example/hooks"}})).unwrap();
     // After a downgrade the rest can still be changed.
-    let edit = EditTenant { plan: Some("free".to_owned()), ..EditTenant::default() };
+    let edit = EditTenant { plan: Some("free".to_owned()), force: true, ..EditTenant::default() };
     wait(world.service.edit_tenant(&starter, edit)).unwrap();
     configure(&world, &starter, json!({"passcode": {"length": 6}})).unwrap();
 }

@@ -95,7 +95,7 @@ fn a_notice_survives_the_process_that_queued_it() {
     wait(world.service.set_status(&administrator, TenantStatus::Suspended, Some("x".to_owned()))).unwrap();
     let commits = world.store.commits.lock().unwrap().clone();
     assert_eq!(commits.len(), 1, "the mail is in the commit of what it tells of");
-    assert_eq!(kinds(&commits[0].puts), [Kind::Tenant, Kind::Message, Kind::Event, Kind::Audit]);
+    assert_eq!(kinds(&commits[0].puts), [Kind::Tenant, Kind::Message, Kind::Event, Kind::Audit, Kind::AuditHead]);
     let another = world.another_service();
     assert_eq!(wait(another.deliver_pending(10)).unwrap().sent, 1);
     assert_eq!(world.deliver(), Delivered::default());
@@ -174,7 +174,7 @@ fn onboarding_tells_what_is_there() {
 
 #[test]
 fn a_plan_below_what_is_in_use_is_told_with_every_field_before_it_is_done() {
-    let plans = "[[plan]]\nname = \"small\"\nusers = 1\notp_per_day = 2\notp_per_month = 2\n[[plan]]\nname = \"large\"";
+    let plans = "[[plan]]\nname = \"small\"\nusers = 1\notp_per_day = 2\notp_per_month = 2\n[[plan]]\nname = \"large\"\nfeatures = [\"webhooks\"]";
     let world = World::with_plans(plans);
     let acme = world.caller(world.tenant("large").id, Mode::Live);
     (0..3).for_each(|number| drop(world.sign_in(&acme, &format!("user{number}@example.org"))));

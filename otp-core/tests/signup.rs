@@ -118,7 +118,16 @@ fn an_account_is_one_commit_with_its_member_event_audit_and_welcome() {
     assert_eq!(commits.len(), 1);
     let mut expected = [
         [Kind::Tenant, Kind::ApiKey, Kind::SigningKey, Kind::SigningKey, Kind::Event, Kind::Event].as_slice(),
-        [Kind::Audit, Kind::Message, Kind::Signup, Kind::SignupToken, Kind::Member].as_slice(),
+        [
+            Kind::Audit,
+            Kind::AuditHead,
+            Kind::ConfigVersion,
+            Kind::Message,
+            Kind::Signup,
+            Kind::SignupToken,
+            Kind::Member,
+        ]
+        .as_slice(),
     ]
     .concat();
     expected.sort();
