@@ -162,6 +162,9 @@ fn nothing_is_left_of_a_user_but_counts_and_the_word_of_it() {
         );
     }
 
+    world.clock.advance(SECOND);
+    assert_eq!(wait(world.service.verify_audit()).unwrap().faults, [], "the trail goes on behind it");
+
     assert_eq!(refusal(world.me(&ann)), "invalid_token");
     assert_eq!(refusal(world.refresh(&ann.refresh_token)), "invalid_refresh_token");
     let again = wait(world.service.refresh(None, ann.refresh_token.expose(), once("go")));

@@ -13,7 +13,7 @@ use crate::id::{EventId, UserId};
 use crate::idempotency::StoredReply;
 use crate::message::Message;
 use crate::session::Session;
-use crate::store::{Add, Changes, Command, Key, Read, Reads, Scope, Snapshot, Stored};
+use crate::store::{Add, Changes, Command, Key, Kind, Read, Reads, Scope, Snapshot, Stored};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
@@ -37,6 +37,9 @@ pub(crate) struct EraseUser {
     pub event: EventId,
     pub trail: Trail,
 }
+
+/// What tells of a user beside its own row. The end of the trail's chain is read too, and stays.
+const HELD: [Kind; 4] = [Kind::Session, Kind::Challenge, Kind::Event, Kind::Reply];
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl Command for EraseUser {
             return (Erasing::Active, Changes::none());
         }
         let mut changes = Changes::none();
-        let held = seen.records.iter().map(|record| record.key()).filter(|key| key.kind != User::KIND);
+        let held = seen.records.iter().map(|record| record.key()).filter(|key| HELD.contains(&key.kind));
         changes.deletes.extend(held);
         let messages = seen.all::<Event>().filter_map(Event::message);
         let messages = messages.map(|id| Key::new::<Message>(self.space.tenant, id.as_bytes()));
