@@ -19,7 +19,8 @@ use crate::store::{Key, Kind, SmallBytes, Stored};
 pub use chain::{AuditHead, Link};
 pub use verify::{AuditFault, AuditReport, Verifier};
 
-pub(crate) const KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
+/// For how long lines are kept where nothing else was set.
+pub(crate) const USUALLY_KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);
 
 /// Who acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +132,9 @@ pub struct Audit {
     /// The call it was done by, as `PUT /admin/config`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// When it may go; lines of schema version 1 stay for 90 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<Timestamp>,
     /// Its place in the chain; lines of schema version 1 have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Box<Link>>,
@@ -153,6 +157,6 @@ impl Stored for Audit {
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.at + KEPT_FOR)
+        Some(self.kept_until.unwrap_or(self.at + USUALLY_KEPT_FOR))
     }
 }

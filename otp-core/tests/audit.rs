@@ -149,6 +149,35 @@ fn lines_go_after_ninety_days_and_the_rest_stays_whole() {
 }
 
 #[test]
+fn how_long_lines_are_kept_is_set_and_none_goes_before_an_older_one() {
+    let world = World::new();
+    let acme = world.live();
+    let days_of = |days| {
+        let service = Service::builder(world.store.clone(), world.ring.clone()).clock(world.clock.clone());
+        service.random(SeededRandom::new(u64::from(days))).audit_days(days).build()
+    };
+    let configure = |service: &Service, ttl: u32| {
+        let there = wait(service.program(acme.space().tenant, Mode::Live)).unwrap();
+        wait(service.configure(&there, Map::from_iter([("passcode".to_owned(), json!({"ttl": ttl}))]), None)).unwrap();
+    };
+    let left_after = |time| {
+        world.clock.advance(time);
+        while wait(world.service.sweep(100)).unwrap() > 0 {}
+        assert_eq!(faults(&world), []);
+        world.audit(acme.space().tenant).len()
+    };
+    let made = world.audit(acme.space().tenant).len();
+    configure(&days_of(400), 61);
+    configure(&days_of(30), 62);
+    assert_eq!(left_after(91 * DAY), 2, "of {made} and two, those of 90 days have gone");
+    assert_eq!(left_after(308 * DAY), 2, "the last one waits for the one before it");
+    assert_eq!(left_after(2 * DAY), 0);
+    configure(&days_of(30), 63);
+    assert_eq!(left_after(29 * DAY), 1);
+    assert_eq!(left_after(2 * DAY), 0);
+}
+
+#[test]
 fn the_trail_is_read_in_pages_by_time_and_kind() {
     let world = World::new();
     let program = world.live();

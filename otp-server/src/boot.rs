@@ -69,7 +69,10 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let issuer = config.public_url.clone().unwrap_or_else(|| sockets.url());
     let queued = Arc::clone(&wake);
     let service = installation.service(config, &issuer).mailer(mail.mailer()).clock(clock);
-    let service = service.password_hasher(PasswordPool::of_this_machine()).open_signup(config.signup_is_open);
+    let service = service
+        .password_hasher(PasswordPool::of_this_machine())
+        .open_signup(config.signup_is_open)
+        .audit_days(config.audit_days);
     let service = service.on_queued(move || queued.notify_one());
     let service = with_dns(service, config)?.build();
     let demo_key = demo_key(&service).await?;

@@ -96,6 +96,8 @@ pub struct Config {
     pub plans: Plans,
     /// Whether anybody may sign up.
     pub signup_is_open: bool,
+    /// Days for which the audit trail is kept.
+    pub audit_days: u32,
     /// What is logged.
     pub log: LogFilter,
     /// How it is written.
@@ -138,6 +140,7 @@ impl Config {
             dns_server: layers.read(Setting::DnsServer, values::optional(values::name_server))?,
             plans: layers.read(Setting::Plans, values::plans)?,
             signup_is_open: layers.read(Setting::Signup, values::signup)?,
+            audit_days: layers.read(Setting::AuditDays, values::audit_days)?,
             log: layers.read(Setting::Log, LogFilter::parse)?,
             log_format: layers.read(Setting::LogFormat, LogFormat::parse)?,
             data_dir,

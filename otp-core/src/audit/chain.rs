@@ -2,7 +2,8 @@
 //!
 //! A command has one scope to itself, so there is a chain for each scope: one for the tenant, and one for each recipient that
 //! something was done about. A line's digest is HMAC-SHA256 under the tenant's audit key over chain, number, the digest
-//! before, and the line. The head says where a chain ends. Lines older than they are kept for go from the front.
+//! before, and the line. The head says where a chain ends. Lines whose time is over go from the front: no line goes before the
+//! one that it follows, even if lines have to be kept for a shorter time since.
 //!
 //! Whoever can write the database *and* knows an earlier head can still cut a chain back to it; only a copy elsewhere, such
 //! as an export or a backup, shows that.
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Audit, KEPT_FOR};
+use super::Audit;
 use crate::clock::Timestamp;
 use crate::id::TenantId;
 use crate::secret::{CannotOpen, Digest32, TenantKeys, Use};
@@ -42,8 +43,8 @@ pub struct Link {
     pub number: u64,
     /// The digest of the line before; zeros for the first.
     pub previous: Digest32,
-    /// When the line before was written.
-    pub previous_at: Option<Timestamp>,
+    /// Until when the line before is kept.
+    pub previous_until: Option<Timestamp>,
     /// Which master key the digest is made under.
     pub kid: u8,
     /// The digest.
@@ -63,6 +64,8 @@ pub struct AuditHead {
     pub digest: Digest32,
     /// When it was written.
     pub at: Timestamp,
+    /// Until when it is kept.
+    pub until: Timestamp,
 }
 
 impl AuditHead {
@@ -73,7 +76,8 @@ impl AuditHead {
 
     fn before_the_first(scope: &Scope, keys: &TenantKeys) -> Self {
         let (chain, digest) = (ChainId::of(scope, keys), Digest32([0; 32]));
-        Self { tenant: scope.tenant(), chain, number: 0, digest, at: Timestamp::from_millis(0) }
+        let never = Timestamp::from_millis(0);
+        Self { tenant: scope.tenant(), chain, number: 0, digest, at: never, until: never }
     }
 }
 
@@ -85,7 +89,7 @@ impl Stored for AuditHead {
     }
 
     fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.at + KEPT_FOR + HEAD_KEPT_FOR)
+        Some(self.until + HEAD_KEPT_FOR)
     }
 }
 
@@ -99,8 +103,14 @@ impl Audit {
     }
 }
 
-/// Puts the lines among the changes behind those of their scope.
-pub(crate) fn link(scope: &Scope, keys: &TenantKeys, seen: &Snapshot, changes: &mut Changes) -> Result<(), CannotOpen> {
+/// Puts the lines among the changes behind those of their scope; they are to be kept for a time.
+pub(crate) fn link(
+    scope: &Scope,
+    keys: &TenantKeys,
+    kept_for: Duration,
+    seen: &Snapshot,
+    changes: &mut Changes,
+) -> Result<(), CannotOpen> {
     let first = AuditHead::before_the_first(scope, keys);
     let mut head = seen.one::<AuditHead>().cloned().unwrap_or(first);
     let began_at = head.number;
@@ -110,12 +120,14 @@ pub(crate) fn link(scope: &Scope, keys: &TenantKeys, seen: &Snapshot, changes: &
             chain: head.chain,
             number: head.number + 1,
             previous: head.digest,
-            previous_at: (head.number > 0).then_some(head.at),
+            previous_until: (head.number > 0).then_some(head.until),
             kid: keys.newest(),
             digest: Digest32([0; 32]),
         };
+        let until = head.until.max(line.at + kept_for);
+        line.kept_until = Some(until);
         link.digest = line.digest(&link, keys).ok_or(CannotOpen)?;
-        head = AuditHead { number: link.number, digest: link.digest, at: line.at, ..head };
+        head = AuditHead { number: link.number, digest: link.digest, at: line.at, until, ..head };
         line.link = Some(Box::new(link));
     }
     if head.number > began_at {

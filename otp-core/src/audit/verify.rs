@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Audit;
 use super::chain::{AuditHead, ChainId};
-use super::{Audit, KEPT_FOR};
 use crate::clock::Timestamp;
 use crate::id::{AuditId, TenantId};
 use crate::secret::{Digest32, TenantKeys};
@@ -38,7 +38,7 @@ struct Seen {
     number: u64,
     id: AuditId,
     previous: Digest32,
-    previous_at: Option<Timestamp>,
+    previous_until: Option<Timestamp>,
     digest: Digest32,
 }
 
@@ -74,7 +74,7 @@ impl Verifier {
             number: link.number,
             id: line.id,
             previous: link.previous,
-            previous_at: link.previous_at,
+            previous_until: link.previous_until,
             digest: link.digest,
         });
     }
@@ -89,8 +89,8 @@ impl Verifier {
         for ((tenant, _), lines) in &mut self.chains {
             lines.sort_by_key(|line| line.number);
             let first = lines.first().filter(|line| line.number > 1 && !is_outlived(line, self.began_at));
-            let gaps =
-                lines.windows(2).filter(|two| two[1].number != two[0].number + 1 || two[1].previous != two[0].digest);
+            let follows = |two: &[Seen]| two[1].number == two[0].number + 1 && two[1].previous == two[0].digest;
+            let gaps = lines.windows(2).filter(|two| !follows(two) && !is_outlived(&two[1], self.began_at));
             let behind = first.into_iter().chain(gaps.map(|two| &two[1]));
             self.report.faults.extend(behind.map(|line| AuditFault::Gap(*tenant, line.id)));
         }
@@ -106,7 +106,7 @@ impl Verifier {
         }
         for head in &self.heads {
             let is_empty = !self.chains.contains_key(&(head.tenant, head.chain));
-            if is_empty && self.began_at < head.at + KEPT_FOR && head.at < self.began_at {
+            if is_empty && self.began_at < head.until && head.at < self.began_at {
                 self.report.faults.push(AuditFault::CutOff(head.tenant, None));
             }
         }
@@ -117,5 +117,5 @@ impl Verifier {
 
 /// Whether the line before has gone because lines are not kept for ever.
 fn is_outlived(line: &Seen, now: Timestamp) -> bool {
-    line.previous_at.is_some_and(|at| at + KEPT_FOR <= now)
+    line.previous_until.is_some_and(|until| until <= now)
 }

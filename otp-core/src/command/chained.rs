@@ -1,5 +1,7 @@
 //! A command whose lines of the audit trail take their place in the chain.
 
+use std::time::Duration;
+
 use crate::audit::{AuditHead, chain};
 use crate::error::Error;
 use crate::secret::TenantKeys;
@@ -9,6 +11,8 @@ pub(crate) struct Chained<C> {
     pub command: C,
     /// The keys of the tenant, if the command [is recorded](Command::is_recorded).
     pub keys: Option<TenantKeys>,
+    /// For how long its lines are kept.
+    pub kept_for: Duration,
 }
 
 impl<C: Command> Command for Chained<C> {
@@ -29,7 +33,7 @@ impl<C: Command> Command for Chained<C> {
             debug_assert!(!changes.puts.iter().any(is_line), "a command that writes the trail has to say so");
             return (Ok(outcome), changes);
         };
-        match chain::link(&self.command.recorded_in(), keys, seen, &mut changes) {
+        match chain::link(&self.command.recorded_in(), keys, self.kept_for, seen, &mut changes) {
             Ok(()) => (Ok(outcome), changes),
             Err(error) => (Err(error.into()), Changes::none()),
         }

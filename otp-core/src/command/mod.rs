@@ -68,6 +68,7 @@ impl Trail {
             request_id: self.request_id.clone(),
             data,
             operation: self.operation.clone(),
+            kept_until: None,
             link: None,
         }
     }

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::context::Caches;
 use super::{Inner, Service};
+use crate::audit::USUALLY_KEPT_FOR;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::Resolver;
 use crate::message::{Mailer, Outgoing, Receipt, SendError};
@@ -29,6 +31,7 @@ pub struct Builder {
     issuer: String,
     hasher: Arc<dyn PasswordHasher>,
     signup_is_open: bool,
+    audit_kept_for: Duration,
 }
 
 impl Builder {
@@ -45,6 +48,7 @@ impl Builder {
             issuer: "http://127.0.0.1:8080".to_owned(),
             hasher: Arc::new(InPlace),
             signup_is_open: true,
+            audit_kept_for: USUALLY_KEPT_FOR,
         }
     }
 
@@ -103,6 +107,13 @@ impl Builder {
         self
     }
 
+    /// For how many days lines of the audit trail are kept, from the day they are written; 90 if not set. No line goes before
+    /// those that were written before it.
+    pub fn audit_days(mut self, days: u32) -> Self {
+        self.audit_kept_for = Duration::from_secs(u64::from(days) * 86_400);
+        self
+    }
+
     /// The service.
     pub fn build(self) -> Service {
         let inner = Inner {
@@ -117,6 +128,7 @@ impl Builder {
             issuer: self.issuer,
             hasher: self.hasher,
             signup_is_open: self.signup_is_open,
+            audit_kept_for: self.audit_kept_for,
             caches: Caches::default(),
             fresh: Mutex::new(VecDeque::new()),
             uses: Mutex::new(HashMap::new()),

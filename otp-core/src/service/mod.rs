@@ -100,6 +100,7 @@ struct Inner {
     issuer: String,
     hasher: Arc<dyn PasswordHasher>,
     signup_is_open: bool,
+    audit_kept_for: Duration,
     caches: context::Caches,
     /// Messages this process has leased from birth and not yet begun to send.
     fresh: Mutex<VecDeque<Message>>,
@@ -151,7 +152,7 @@ impl Service {
 
     async fn run<C: Command>(&self, command: C) -> Result<C::Outcome, Error> {
         let keys = command.is_recorded().then(|| self.tenant_keys(command.recorded_in().tenant()));
-        run(&*self.inner.store, Chained { command, keys }).await?
+        run(&*self.inner.store, Chained { command, keys, kept_for: self.inner.audit_kept_for }).await?
     }
 
     /// Runs a command that changes tenants or keys, then forgets what was cached of them.

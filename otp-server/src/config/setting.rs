@@ -75,6 +75,8 @@ settings! {
     Plans = "plans", "plans", "OTP_PLANS", "FILE";
     /// Whether anybody may sign up as a customer: open or closed
     Signup = "signup", "signup", "OTP_SIGNUP", "open|closed";
+    /// Days for which the audit trail is kept, 1 to 3650
+    AuditDays = "audit_days", "audit-days", "OTP_AUDIT_DAYS", "DAYS";
     /// What is logged: a level, or levels by module
     Log = "log", "log", "OTP_LOG", "FILTER";
     /// How it is written: text or json

@@ -192,6 +192,11 @@ pub(super) fn signup(text: &str) -> Result<bool, String> {
     }
 }
 
+pub(super) fn audit_days(text: &str) -> Result<u32, String> {
+    let days = text.parse().ok().filter(|days| (1..=3650).contains(days));
+    days.ok_or_else(|| format!("{text:?} is no whole number of 1 to 3650"))
+}
+
 pub(super) fn sms_url(text: &str) -> Result<(), String> {
     if text == "mailbox:" { Ok(()) } else { Err("this build sends no text messages; write `mailbox:`".to_owned()) }
 }

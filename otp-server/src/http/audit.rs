@@ -117,7 +117,7 @@ pub struct AuditLogBody {
     next_cursor: Option<String>,
 }
 
-/// The audit trail of the customer, newest first. Lines are kept for 90 days.
+/// The audit trail of the customer, newest first. Lines are kept for 90 days, or as many as whoever runs the installation has set.
 #[utoipa::path(
     get, path = "/admin/audit-logs", operation_id = "auditLogs",
     tag = "Customers", params(AuditParams), security(("apiKey" = []), ("apiKeyHeader" = [])),

@@ -55,6 +55,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("OTP_PLANS", "missing.toml", &["missing.toml", "cannot be read"]),
     ("OTP_PLANS", "plans.toml", &["plans.toml", "line 3", "quota", "otp_per_month"]),
     ("OTP_SIGNUP", "shut", &["\"shut\"", "open", "closed"]),
+    ("OTP_AUDIT_DAYS", "0", &["\"0\"", "1 to 3650"]),
     ("OTP_LOG", "inof", &["\"inof\"", "info"]),
     ("OTP_LOG", "otp_server=loud", &["\"loud\"", "debug"]),
     ("OTP_LOG", "a b=info", &["\"a b\"", "otp_server::http=debug"]),

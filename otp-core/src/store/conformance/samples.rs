@@ -283,6 +283,7 @@ fn audit(tenant: TenantId, number: u64) -> Audit {
         request_id: None,
         data: serde_json::Value::Null,
         operation: None,
+        kept_until: None,
         link: None,
     }
 }
@@ -290,7 +291,7 @@ fn audit(tenant: TenantId, number: u64) -> Audit {
 fn audit_head(tenant: TenantId, number: u64) -> AuditHead {
     let chain = serde_json::from_value(serde_json::to_value(Digest32(digest(&[number]))).unwrap_or_default());
     let chain = chain.expect("a digest is the name of a chain");
-    AuditHead { tenant, chain, number, digest: Digest32(digest(&[5, number])), at: NOW }
+    AuditHead { tenant, chain, number, digest: Digest32(digest(&[5, number])), at: NOW, until: NOW }
 }
 
 fn config_version(tenant: TenantId, version: u64) -> ConfigVersion {
