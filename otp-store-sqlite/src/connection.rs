@@ -16,9 +16,9 @@ const WRITER_CACHE: i64 = 8_192;
 /// The same for each reader.
 const READER_CACHE: i64 = 2_048;
 
-/// Pages of the log after which a commit copies them into the file: 16 MiB, so that a page that many commits change is
-/// copied once.
-const CHECKPOINT_AFTER: i64 = 4_096;
+/// Pages of the log after which a commit copies them into the file: four times as many as when the
+/// [thread for that](crate::checkpoint) begins, so that it only happens if the thread does not get on.
+const CHECKPOINT_AFTER: i64 = 16_384;
 
 /// The log's file is cut to this length when a burst is over: 64 MiB.
 const LOG_KEPT: i64 = 64 << 20;

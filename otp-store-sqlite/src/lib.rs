@@ -19,6 +19,7 @@
 #![deny(missing_docs)]
 
 mod backup;
+mod checkpoint;
 mod connection;
 mod error;
 mod reader;
@@ -88,7 +89,8 @@ impl SqliteStore {
         let texts = Arc::new(Texts::new());
         let connection = connection::writer(&path, &options)?;
         let readers = Readers::open(&path, &options, Arc::clone(&texts))?;
-        let writer = Writer::start(connection, texts)?;
+        let second = connection::second_writer(&path, &options)?;
+        let writer = Writer::start(connection, second, texts)?;
         Ok(Self { readers, writer, path, options })
     }
 

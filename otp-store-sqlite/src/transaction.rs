@@ -50,10 +50,15 @@ impl<'a> Transaction<'a> {
         Self { db, counts: HashMap::new(), erased: false }
     }
 
-    /// After an erasure, empties the log, which still holds the pages as they were. While somebody reads from it that is not
-    /// possible; it is tried again after the next commit.
+    /// Whether the log still holds pages of somebody who was erased.
+    pub fn has_erased(&self) -> bool {
+        self.erased
+    }
+
+    /// After an erasure, empties the log. While somebody reads from it that is not possible; it is tried again after the next
+    /// commit.
     pub fn forget_erased(&mut self) {
-        if self.erased && !self.db.in_transaction() {
+        if !self.db.in_transaction() {
             self.erased = self.db.empty_log().is_err();
         }
     }

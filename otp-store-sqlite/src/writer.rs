@@ -9,6 +9,7 @@ use otp_core::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::checkpoint::Checkpoints;
 use crate::error::{Failure, commit_error, store_error};
 use crate::statements::{Statements, Texts};
 use crate::transaction::{Done, Transaction, Work};
@@ -38,9 +39,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub fn start(connection: Connection, texts: Arc<Texts>) -> std::io::Result<Self> {
+    /// `second` is another connection to the file, for the log.
+    pub fn start(connection: Connection, second: Connection, texts: Arc<Texts>) -> std::io::Result<Self> {
         let (orders, queue) = sync_channel(QUEUE);
-        let serve = move || serve(&connection, &texts, &queue);
+        let serve = move || serve(&connection, second, &texts, &queue);
         let thread = thread::Builder::new().name("otp-sqlite".into()).spawn(serve)?;
         Ok(Self { orders, thread: Mutex::new(Some(thread)) })
     }
@@ -78,14 +80,22 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the store was closed".into())
 }
 
-fn serve(connection: &Connection, texts: &Texts, queue: &Receiver<Order>) {
+fn serve(connection: &Connection, second: Connection, texts: &Texts, queue: &Receiver<Order>) {
+    // Without the thread SQLite copies the log by itself, within a commit.
+    let mut checkpoints = Checkpoints::start(connection, second).ok();
     let mut transaction = Transaction::new(Statements::new(connection, texts));
     let mut stopped = false;
     while !stopped && let Ok(first) = queue.recv() {
         let (batch, last) = gather(first, queue.try_iter());
         stopped = last;
         run(&mut transaction, batch);
-        transaction.forget_erased();
+        if let Some(checkpoints) = &mut checkpoints {
+            checkpoints.after_commit();
+        }
+        if transaction.has_erased() {
+            let _paused = checkpoints.as_ref().map(Checkpoints::pause);
+            transaction.forget_erased();
+        }
     }
     for order in queue.try_iter() {
         if let Order::Run(job) = order {
@@ -93,6 +103,7 @@ fn serve(connection: &Connection, texts: &Texts, queue: &Receiver<Order>) {
         }
     }
     drop(transaction);
+    drop(checkpoints);
     // A reader may be in the way; the log is then read again at the next start.
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
 }
