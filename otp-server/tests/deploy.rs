@@ -23,6 +23,11 @@ fn kubernetes(file: &Path) -> Output {
     python().args(["-m", "kubernetes_validate", "--strict", "-k", "1.37"]).arg(file).output().unwrap()
 }
 
+fn promtool(check: &str, file: &Path) -> Output {
+    let promtool = std::env::var_os("OTP_TEST_PROMTOOL").expect("OTP_TEST_PROMTOOL is set by `cargo xtask test`");
+    Command::new(promtool).args([check, "rules"]).arg(file).output().unwrap()
+}
+
 /// The file with one word changed, which its tool must refuse.
 fn broken(folder: &Path, file: &Path, from: &str, to: &str) -> PathBuf {
     let text = fs::read_to_string(file).unwrap();
@@ -60,6 +65,34 @@ fn the_kubernetes_set_follows_the_schemas() {
     }
     kinds.sort();
     assert_eq!(kinds, ["Deployment", "Ingress", "PodDisruptionBudget", "Secret", "Service"]);
+}
+
+#[test]
+#[ignore = "needs promtool: run `cargo xtask test`"]
+fn the_rules_of_prometheus_raise_the_alerts_they_should() {
+    let folder = tempfile::tempdir().unwrap();
+    let [rules, tests] = ["otp-auth.rules.yml", "otp-auth.test.yml"].map(|name| {
+        let (file, copy) = (repository().join("deploy/prometheus").join(name), folder.path().join(name));
+        fs::copy(&file, &copy).unwrap();
+        copy
+    });
+    let checked = [promtool("check", &rules), promtool("test", &tests)];
+    assert!(checked.iter().all(|checked| checked.status.success()), "{checked:?}");
+    // Every rule is looked at by a test that raises it.
+    let [rules_text, tests_text] = [&rules, &tests].map(|file| fs::read_to_string(file).unwrap());
+    let names: Vec<&str> = rules_text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert_eq!(names.len(), 8);
+    for name in names {
+        let raised = format!("alertname: {name}\n        exp_alerts:");
+        assert!(tests_text.contains(&raised), "{name}");
+        let missing = rules_text.replace(&format!("- alert: {name}\n"), "- alert: Other\n");
+        fs::write(&rules, missing).unwrap();
+        let checked = promtool("test", &tests);
+        assert!(!checked.status.success(), "{name} {checked:?}");
+    }
+    let broken = broken(folder.path(), &repository().join("deploy/prometheus/otp-auth.rules.yml"), "rate(", "rated(");
+    let checked = promtool("check", &broken);
+    assert!(!checked.status.success(), "{checked:?}");
 }
 
 /// Every setting that the files name is one of the server's.

@@ -1,8 +1,11 @@
 //! `cargo xtask setup`: brings in what the peer tests need and the machine lacks.
 //!
 //! - programs by `apt-get`, as root or by a `sudo` that asks for no password;
+//! - `promtool`, under `target/peers`;
 //! - the Python packages of `peers/requirements.txt`, in a virtual environment under `target/peers`;
 //! - the npm packages of `peers/package-lock.json`, under `target/peers/node`.
+
+mod promtool;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -37,6 +40,8 @@ pub struct Peers {
     pub python: PathBuf,
     /// The `node_modules` folder that holds the packages of `package.json`.
     pub node_modules: PathBuf,
+    /// What checks the rules of Prometheus.
+    pub promtool: PathBuf,
 }
 
 /// Installs what is missing.
@@ -46,7 +51,7 @@ pub struct Peers {
 pub fn run() -> Result<Peers> {
     let peers = root().join("target/peers");
     programs(&peers)?;
-    Ok(Peers { python: python(&peers)?, node_modules: node(&peers)? })
+    Ok(Peers { python: python(&peers)?, node_modules: node(&peers)?, promtool: promtool::find(&peers)? })
 }
 
 fn programs(peers: &Path) -> Result<()> {

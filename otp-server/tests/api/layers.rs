@@ -1,6 +1,9 @@
 //! Request ids, health and metrics. Security headers are checked on every answer of every test.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
+use otp_core::Delivered;
 use serde_json::json;
 
 use crate::call::{Call, get, post};
@@ -101,5 +104,32 @@ async fn metrics_count_requests_and_name_nobody() {
     assert!(text.ends_with("# EOF\n"));
     for canary in [&customer.id, &customer.key, &user.token, &user.session, "canary", "nowhere"] {
         assert!(!text.contains(canary), "{canary}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_rules_of_prometheus_name_only_what_is_counted() {
+    let world = World::new();
+    let customer = world.customer().await;
+    world.ask(&customer.key, "ann@example.org").await;
+    world.app.metrics().delivered(Delivered { sent: 1, retried: 1, failed: 1 });
+    let counted = world.send_to_operator(get("/metrics")).await.text();
+    let rules = include_str!("../../../deploy/prometheus/otp-auth.rules.yml");
+    let series = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("otp_"));
+    let series: BTreeSet<&str> = series.collect();
+    assert!(series.len() > 3, "{series:?}");
+    for name in series {
+        assert!(counted.lines().any(|line| line.starts_with(&format!("{name}{{"))), "{name}\n{counted}");
+    }
+    let labels = |label: &str| -> Vec<&str> {
+        let begin = format!("{label}=\"");
+        let named = rules.match_indices(&begin).map(|(place, _)| &rules[place + begin.len()..]);
+        named.map(|rest| rest.split('"').next().unwrap()).collect()
+    };
+    for (label, values) in ["route", "outcome"].map(|label| (label, labels(label))) {
+        assert!(!values.is_empty());
+        for value in values {
+            assert!(counted.contains(&format!("{label}=\"{value}\"")), "{label} {value}\n{counted}");
+        }
     }
 }
