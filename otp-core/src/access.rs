@@ -190,8 +190,18 @@ pub fn parse_network(text: &str) -> Result<IpNet, InvalidNetwork> {
 
 /// What a client is counted as: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from.
 pub fn counted_network(ip: IpAddr) -> IpNet {
+    network_of(ip, 32, 64)
+}
+
+/// What is shown of an address where it tells whence somebody came and not who they are: the /24 of an IPv4 address, the
+/// /48 of an IPv6 one.
+pub fn masked_network(ip: IpAddr) -> IpNet {
+    network_of(ip, 24, 48)
+}
+
+fn network_of(ip: IpAddr, v4: u8, v6: u8) -> IpNet {
     let ip = ip.to_canonical();
-    let prefix = if ip.is_ipv4() { 32 } else { 64 };
+    let prefix = if ip.is_ipv4() { v4 } else { v6 };
     IpNet::new(ip, prefix).map(|net| net.trunc()).unwrap_or_else(|_| ip.into())
 }
 

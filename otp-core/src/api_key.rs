@@ -17,6 +17,8 @@ use crate::tenant::Mode;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// How long a dead key stays on its tenant's list, and takes up one of its places.
 const REMEMBERED_FOR: Duration = Duration::from_secs(90 * 86_400);
+/// How long before its end the owner of a key is told of it.
+const WARNED_BEFORE: Duration = Duration::from_secs(7 * 86_400);
 const RANDOM_CHARS: usize = 32;
 const CHECK_CHARS: usize = 6;
 
@@ -202,6 +204,9 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// Where it stands.
     pub state: KeyState,
+    /// Whether its owner knows when it ends: because they were told, or because it was so soon when they set it.
+    #[serde(default)]
+    pub end_is_known: bool,
 }
 
 impl ApiKey {
@@ -222,6 +227,20 @@ impl ApiKey {
             KeyState::Rotated { until } => Some(self.expires_at.map_or(until, |end| end.min(until))),
             _ => self.expires_at,
         }
+    }
+
+    /// Whether it is time to tell its owner that it ends: seven days before.
+    pub fn is_expiring(&self, now: Timestamp) -> bool {
+        !self.end_is_known && self.is_usable(now) && self.ends_within_warning(now)
+    }
+
+    /// With its end as somebody sets it now, who needs not be told of one that is less than seven days ahead.
+    pub(crate) fn ending_as_set(self, now: Timestamp) -> Self {
+        Self { end_is_known: self.ends_within_warning(now), ..self }
+    }
+
+    fn ends_within_warning(&self, now: Timestamp) -> bool {
+        self.ends_at().is_some_and(|end| end <= now + WARNED_BEFORE)
     }
 
     /// The status word the wire uses.
@@ -280,6 +299,9 @@ pub struct KeyUse {
     pub tenant: TenantId,
     /// Its last use, as of the last flush.
     pub last_used_at: Timestamp,
+    /// The [masked](crate::access::masked_network) network that it came from, where an address was told.
+    #[serde(default)]
+    pub last_used_ip: Option<IpNet>,
     /// How often it was used.
     #[serde(default)]
     pub calls: u64,
@@ -288,8 +310,8 @@ pub struct KeyUse {
 impl KeyUse {
     /// Both uses together.
     pub(crate) fn and(&self, more: &Self) -> Self {
-        let last_used_at = self.last_used_at.max(more.last_used_at);
-        Self { last_used_at, calls: self.calls + more.calls, ..*self }
+        let last = if self.last_used_at > more.last_used_at { self } else { more };
+        Self { calls: self.calls + more.calls, ..last.clone() }
     }
 }
 
@@ -309,6 +331,22 @@ impl Stored for KeyUse {
 mod tests {
     use super::*;
     use crate::random::SeededRandom;
+
+    #[test]
+    fn rows_of_before_are_read() {
+        let (key, tenant) = (KeyId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+        let at = Timestamp::from_millis(1_769_847_330_123);
+        let network = "203.0.113.0/24".parse().unwrap();
+        let used = KeyUse { key, tenant, last_used_at: at, last_used_ip: Some(network), calls: 3 };
+        let mut row = serde_json::to_value(&used).unwrap();
+        row.as_object_mut().unwrap().remove("last_used_ip");
+        let read: KeyUse = serde_json::from_value(row).unwrap();
+        assert_eq!((read.last_used_at, read.last_used_ip, read.calls), (at, None, 3));
+        // The network is that of the later use, whichever is noted first.
+        for both in [read.and(&KeyUse { last_used_at: at + REMEMBERED_FOR, ..used.clone() }), used.and(&read)] {
+            assert_eq!((both.last_used_ip.is_some(), both.calls), (both.last_used_at > at, 6));
+        }
+    }
 
     #[test]
     fn a_single_wrong_character_is_noticed_without_a_look_up() {

@@ -1,9 +1,11 @@
 //! Calls of the API, as whoever serves it reports them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alarm::{AlarmKind, SLOWEST};
 use crate::clock::Timestamp;
 use crate::id::TenantId;
 use crate::store::{Key, Kind, Stored};
@@ -24,6 +26,27 @@ pub struct Call {
     pub error: Option<(ErrorCategory, &'static str)>,
 }
 
+/// Codes of requests that break a rule by what an end user typed, or by when.
+const TYPED: [&str; 2] = ["invalid_email", "otp_not_found"];
+
+impl Call {
+    /// Whether it failed by a fault of the service, or of the program that calls it. What end users bring about, such as
+    /// wrong codes, tokens that have expired and too many requests, is none; nor is a quota, which tells of itself.
+    pub fn is_faulty(&self) -> bool {
+        let Some((category, code)) = self.error else { return false };
+        match category {
+            ErrorCategory::Internal | ErrorCategory::EmailDelivery => true,
+            ErrorCategory::Validation => !TYPED.contains(&code),
+            ErrorCategory::Authentication | ErrorCategory::RateLimit | ErrorCategory::Quota => false,
+        }
+    }
+
+    /// Whether its tenant may have to be told of it.
+    pub(crate) fn is_alarming(&self) -> bool {
+        self.is_faulty() || self.took > SLOWEST
+    }
+}
+
 /// A call that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
@@ -37,16 +60,29 @@ pub struct CallError {
     pub route: String,
 }
 
-/// The last errors of a space.
+/// The last errors of a space, and what its tenant was told of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecentErrors {
     /// Tenant and mode.
     pub space: Space,
     /// At most a hundred, the newest first.
     pub errors: Vec<CallError>,
+    /// When each alarm was raised last.
+    #[serde(default)]
+    pub alarms: BTreeMap<AlarmKind, Timestamp>,
 }
 
 impl RecentErrors {
+    /// None yet.
+    pub fn none(space: Space) -> Self {
+        Self { space, errors: Vec::new(), alarms: BTreeMap::new() }
+    }
+
+    /// Whether an alarm was raised so lately that it is not raised again.
+    pub fn rests(&self, alarm: AlarmKind, now: Timestamp) -> bool {
+        self.alarms.get(&alarm).is_some_and(|raised| now < *raised + alarm.rest())
+    }
+
     /// Where the record of a space stands.
     pub fn key_of(space: Space) -> Key {
         Key::new::<Self>(space.tenant, &[space.mode.byte()])

@@ -141,6 +141,17 @@ catalogue! {
         /// When it is renewed.
         renewed_at: Timestamp,
     }
+    /// Too many requests fail. Told at most once an hour.
+    ErrorRateHigh = "error_rate.high" {
+        /// Requests that failed, without those that end users make fail.
+        failed: u64,
+        /// Requests in all.
+        requests: u64,
+        /// The one among the other, 0 to 1.
+        error_rate: f64,
+        /// Since when they were counted.
+        since: Timestamp,
+    }
     /// A message will never arrive.
     MessageFailed = "message.failed" {
         /// The message.
@@ -175,6 +186,20 @@ catalogue! {
     ApiKeyRevoked = "api_key.revoked" {
         /// The key.
         key_id: KeyId,
+    }
+    /// A key ends within seven days. Told once, and not of an end that was no further ahead when it was set.
+    ApiKeyExpiring = "api_key.expiring" {
+        /// The key.
+        key_id: KeyId,
+        /// What it may do.
+        #[serde(rename = "type")]
+        key_type: KeyType,
+        /// Whose data it reaches.
+        mode: Mode,
+        /// What its owner calls it.
+        name: String,
+        /// When it ends.
+        expires_at: Timestamp,
     }
     /// A secret key was used from a browser.
     ApiKeyExposed = "api_key.exposed" {

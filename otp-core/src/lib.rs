@@ -41,6 +41,7 @@
 #![deny(missing_docs)]
 
 pub mod access;
+pub mod alarm;
 pub mod api_key;
 pub mod audit;
 pub mod call;

@@ -103,6 +103,13 @@ pub enum Notice {
         /// Milliseconds that this should not pass.
         limit_millis: u64,
     },
+    /// Messages of a tenant were given up within a day.
+    Undelivered {
+        /// Whose.
+        about: About,
+        /// How many.
+        failed: u64,
+    },
 }
 
 /// The names of notices.
@@ -123,6 +130,8 @@ pub enum NoticeKind {
     ErrorRate,
     /// [`Notice::Latency`].
     Latency,
+    /// [`Notice::Undelivered`].
+    Undelivered,
 }
 
 impl Notice {
@@ -136,6 +145,7 @@ impl Notice {
             Notice::Quota { .. } => NoticeKind::Quota,
             Notice::ErrorRate { .. } => NoticeKind::ErrorRate,
             Notice::Latency { .. } => NoticeKind::Latency,
+            Notice::Undelivered { .. } => NoticeKind::Undelivered,
         }
     }
 

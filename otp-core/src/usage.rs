@@ -63,6 +63,8 @@ pub enum Counter {
     ApiCalls,
     /// Calls that were answered with an error.
     FailedCalls,
+    /// Calls that failed by a fault of the service or of the tenant's program, and not by what an end user did.
+    FaultyCalls,
     /// Microseconds that calls took.
     CallMicros,
     /// Microseconds that calls of one route took.
@@ -106,6 +108,7 @@ impl Counter {
             Counter::ResponseTimes(..) => 18,
             Counter::Errors(..) => 19,
             Counter::UsersErased => 20,
+            Counter::FaultyCalls => 21,
             Counter::Configuration => 32,
             Counter::LatestTime => 33,
             Counter::RequestsFrom(_) => 64,
@@ -141,6 +144,7 @@ impl Counter {
                 Counter::Errors(ErrorCategory::from_byte(*category)?, Route::from_bytes(route)?)
             }
             20 => Counter::UsersErased,
+            21 => Counter::FaultyCalls,
             32 => Counter::Configuration,
             33 => Counter::LatestTime,
             64 => Counter::RequestsFrom(part.try_into().ok()?),

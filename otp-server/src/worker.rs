@@ -1,5 +1,5 @@
 //! The loops behind the requests: messages are sent, what has expired is removed, what was counted is written down, sender
-//! domains are looked up.
+//! domains are looked up, tenants are told what goes wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,11 @@ const FLUSH_CALLS_EVERY: Duration = Duration::from_secs(5);
 const FOLD_EVERY: Duration = Duration::from_secs(60);
 /// Visits folded at a time.
 const FOLD_BATCH: usize = 1_000;
+/// How often it is looked whether calls and messages fail.
+const ALARMS_EVERY: Duration = Duration::from_secs(60);
+/// How often keys are looked for whose end is near.
+const WARN_OF_KEYS_EVERY: Duration = Duration::from_secs(3_600);
+const FIRST_WARNING: Duration = Duration::from_secs(120);
 /// How often it is looked whether storage is to be measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(1_800);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -61,6 +66,8 @@ impl Workers {
         keep_up(&mut loops, &worker, Worker::fold);
         keep_up(&mut loops, &worker, Worker::measure);
         keep_up(&mut loops, &worker, Worker::check_domains);
+        keep_up(&mut loops, &worker, Worker::raise_alarms);
+        keep_up(&mut loops, &worker, Worker::warn_of_keys);
         Self { stop, loops }
     }
 
@@ -182,6 +189,25 @@ impl Worker {
                 let checked = self.service.check_due_domains(DOMAINS_BATCH).await;
                 is_more = self.done("domains", checked).await == Some(DOMAINS_BATCH);
             }
+        }
+    }
+
+    async fn raise_alarms(mut self) {
+        let mut ticks = every(ALARMS_EVERY, Instant::now() + ALARMS_EVERY);
+        while self.waits_for(&mut ticks).await {
+            self.done("alarms", self.service.raise_alarms().await).await;
+        }
+    }
+
+    async fn warn_of_keys(mut self) {
+        let mut ticks = every(WARN_OF_KEYS_EVERY, Instant::now() + FIRST_WARNING);
+        while self.waits_for(&mut ticks).await {
+            let mut stopped = self.stopped.clone();
+            let warned = tokio::select! {
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+                warned = self.service.warn_of_expiring_keys() => warned,
+            };
+            self.done("keys that expire", warned).await;
         }
     }
 

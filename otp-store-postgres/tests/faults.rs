@@ -144,6 +144,7 @@ fn key(number: u64, digest: u8) -> ApiKey {
         created_at: Timestamp::from_millis(0),
         expires_at: None,
         state: KeyState::Active,
+        end_is_known: false,
     }
 }
 

@@ -72,7 +72,7 @@ impl Command for CreateKey {
 
 impl CreateKey {
     fn fresh(&self) -> (Result<NewKey, Error>, Changes) {
-        let key = self.key.clone();
+        let key = self.key.clone().ending_as_set(self.key.created_at);
         let data =
             EventData::ApiKeyCreated { key_id: key.id, key_type: key.key_type, mode: key.mode, name: key.name.clone() };
         let changes = self.changes(&key, None, Action::KeyCreated, data);
@@ -93,7 +93,8 @@ impl CreateKey {
             created_at: now,
             ..old.clone()
         };
-        let old = ApiKey { state: KeyState::Rotated { until: now + grace }, ..old.clone() };
+        let key = key.ending_as_set(now);
+        let old = ApiKey { state: KeyState::Rotated { until: now + grace }, ..old.clone() }.ending_as_set(now);
         let data = EventData::ApiKeyRotated { key_id: key.id, old_key_id: old.id, grace_seconds: grace.as_secs() };
         let changes = self.changes(&key, Some(&old), Action::KeyRotated, data);
         (Ok(NewKey { key, text: self.text.clone(), replaces: Some(old) }), changes)
@@ -111,7 +112,7 @@ impl CreateKey {
     }
 }
 
-fn key_event(id: EventId, key: &ApiKey, at: Timestamp, data: EventData) -> Event {
+pub(super) fn key_event(id: EventId, key: &ApiKey, at: Timestamp, data: EventData) -> Event {
     let space = Space { tenant: key.tenant, mode: key.mode };
     EventSource { space, at, person: None }.event(id, data)
 }

@@ -3,9 +3,11 @@
 //! A command is built by the service, which gathers everything that is not pure first: the time, fresh identifiers and
 //! nonces, digests, sealed values. `decide` may run more than once, so it takes nothing with it from one run to the next.
 
+mod alarms;
 mod chained;
 mod configure;
 mod domains;
+mod expiry;
 mod keys;
 mod plan_use;
 mod quota;
@@ -18,9 +20,11 @@ mod usage;
 mod users;
 mod verify_otp;
 
+pub(crate) use alarms::RaiseAlarms;
 pub(crate) use chained::Chained;
 pub(crate) use configure::{Configure, NewSigningKeys, Wanted as WantedSettings};
 pub(crate) use domains::{AddDomain, BeginCheck, Checked, DOMAINS, DeleteDomain, NoteCheck};
+pub(crate) use expiry::WarnOfKeys;
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use quota::Quotas;
 pub(crate) use request_otp::{RequestOtp, Requested};

@@ -39,12 +39,13 @@ impl Command for NoteErrors {
     }
 
     fn decide(&self, seen: &Snapshot) -> ((), Changes) {
-        let mut errors = self.errors.clone();
-        errors.extend(seen.one::<RecentErrors>().into_iter().flat_map(|noted| noted.errors.iter().cloned()));
-        errors.sort_by_key(|error| std::cmp::Reverse(error.at));
-        errors.truncate(RECENT);
+        let mut recent = seen.one().cloned().unwrap_or_else(|| RecentErrors::none(self.space));
+        let known = std::mem::replace(&mut recent.errors, self.errors.clone());
+        recent.errors.extend(known);
+        recent.errors.sort_by_key(|error| std::cmp::Reverse(error.at));
+        recent.errors.truncate(RECENT);
         let mut changes = Changes::none();
-        changes.put(RecentErrors { space: self.space, errors });
+        changes.put(recent);
         ((), changes)
     }
 }

@@ -35,6 +35,8 @@ fn all(name: &str) -> Vec<Notice> {
         quota(Span::Month, 1_000),
         Notice::ErrorRate { about: about(name), failed: 7, requests: 100 },
         Notice::Latency { about: about(name), p95_millis: 812, limit_millis: 500 },
+        Notice::Undelivered { about: about(name), failed: 1 },
+        Notice::Undelivered { about: about(name), failed: 12 },
     ]
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn letter(notice: &Notice, frame: Frame<'_>) -> Letter {
         Notice::Quota { about, span, used, limit, renewed_at } => quota(about, *span, *used, *limit, *renewed_at),
         Notice::ErrorRate { about, failed, requests } => error_rate(about, *failed, *requests, frame.at),
         Notice::Latency { about, p95_millis, limit_millis } => latency(about, *p95_millis, *limit_millis, frame.at),
+        Notice::Undelivered { about, failed } => undelivered(about, *failed, frame.at),
     }
 }
 
@@ -151,6 +152,26 @@ fn latency(about: &About, p95_millis: u64, limit_millis: u64, at: Timestamp) -> 
              {limit_millis} ms.",
             about.name
         )],
+        facts: of_tenant(about, "Noticed", at),
+        ..Letter::default()
+    }
+}
+
+fn undelivered(about: &About, failed: u64, at: Timestamp) -> Letter {
+    let (messages, were) = if failed == 1 { ("message", "was") } else { ("messages", "were") };
+    Letter {
+        subject: format!("{}: {failed} {messages} did not arrive", about.name),
+        heading: format!("{failed} {messages} did not arrive"),
+        paragraphs: vec![
+            format!(
+                "Within a day {failed} {messages} of {} {were} given up: the provider refused to take them, or their codes \
+                 expired before it did.",
+                about.name
+            ),
+            "When that was is at `GET /admin/analytics/errors`; the events `message.failed` have what the provider said."
+                .to_owned(),
+        ],
+        closing: vec!["The next mail about this comes in a day, if more are given up then.".to_owned()],
         facts: of_tenant(about, "Noticed", at),
         ..Letter::default()
     }

@@ -133,6 +133,7 @@ impl Builder {
             fresh: Mutex::new(VecDeque::new()),
             uses: Mutex::new(HashMap::new()),
             calls: Mutex::default(),
+            troubled: Mutex::default(),
         };
         Service { inner: Arc::new(inner) }
     }

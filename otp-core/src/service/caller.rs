@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::TenantContext;
 use super::{Service, lock};
-use crate::access::{Origin, counted_network};
+use crate::access::{Origin, counted_network, masked_network};
 use crate::api_key::{ApiKey, KeyScope, KeyType, KeyUse, PresentedKey};
 use crate::audit::{Actor, Audit};
 use crate::command::NoteExposure;
@@ -224,8 +224,13 @@ impl Service {
     }
 
     async fn note_use(&self, key: &ApiKey, approach: &Approach<'_>) -> Result<(), Error> {
-        let used = KeyUse { key: key.id, tenant: key.tenant, last_used_at: self.now(), calls: 1 };
-        self.note_key_use(used);
+        self.note_key_use(KeyUse {
+            key: key.id,
+            tenant: key.tenant,
+            last_used_at: self.now(),
+            last_used_ip: approach.ip.map(masked_network),
+            calls: 1,
+        });
         if approach.from_browser && key.key_type == KeyType::Secret {
             self.note_exposure(key).await?;
         }

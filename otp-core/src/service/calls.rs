@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Service, lock};
 use crate::call::{Call, CallError, RECENT};
+use crate::clock::Timestamp;
 use crate::command::{AddCounts, NoteErrors};
 use crate::error::Error;
 use crate::metrics::share;
@@ -59,8 +60,12 @@ pub struct RecentCalls {
     pub failed: u64,
     /// Those among all, 0 to 1; `None` without a call.
     pub error_rate: Option<f64>,
+    /// How many failed by a [fault](Call::is_faulty).
+    pub faulty: u64,
     /// Milliseconds within which 95 of 100 calls were answered; `None` without a call.
     pub p95: Option<f64>,
+    /// Since when they were counted.
+    pub since: Timestamp,
 }
 
 impl Service {
@@ -77,10 +82,16 @@ impl Service {
                 add(Counter::FailedCalls, span, 1);
             }
         }
+        if call.is_faulty() {
+            add(Counter::FaultyCalls, Span::FiveMinutes, 1);
+        }
         add(Counter::CallMicros, Span::Hour, micros);
         add(Counter::RouteMicros(call.route), Span::Hour, micros);
         add(Counter::ResponseTimes(bucket, call.route), Span::Hour, 1);
         add(Counter::ResponseTimes(bucket, Route::ALL), Span::FiveMinutes, 1);
+        if call.is_alarming() {
+            self.note_trouble(space);
+        }
         if let Some((category, code)) = call.error {
             add(Counter::Errors(category, call.route), Span::Hour, 1);
             drop(noted);
@@ -134,16 +145,18 @@ impl Service {
         let from = Span::FiveMinutes.start(now) - Duration::from_secs(300);
         let range = |counter| CounterRange::new(space, counter, Span::FiveMinutes, from, Span::FiveMinutes.end(now));
         let times = Counter::ResponseTimes(Bucket::of(Duration::ZERO), Route::ALL);
-        let wanted = [Counter::ApiCalls, Counter::FailedCalls, times].map(range);
+        let wanted = [Counter::ApiCalls, Counter::FailedCalls, times, Counter::FaultyCalls].map(range);
         let seen = self.inner.store.read(wanted.map(Read::Counters).to_vec()).await?;
-        let [calls, failed] = [wanted[0], wanted[1]].map(|range| seen.counts(range).map(|(_, count)| count).sum());
+        let sum = |range| seen.counts(range).map(|(_, count)| count).sum();
+        let [calls, failed, faulty] = [wanted[0], wanted[1], wanted[3]].map(sum);
         let mut latency = Latency::default();
         for (key, count) in seen.counts(wanted[2]) {
             if let Counter::ResponseTimes(bucket, _) = key.counter {
                 latency.add(bucket, count);
             }
         }
-        Ok(RecentCalls { calls, failed, error_rate: share(failed, calls), p95: latency.quantile(0.95) })
+        let (error_rate, p95) = (share(failed, calls), latency.quantile(0.95));
+        Ok(RecentCalls { calls, failed, error_rate, faulty, p95, since: from })
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::tenants::check_name;
 use super::tokens::PROOF_TTL;
 use super::{Caller, Service, lock};
@@ -72,6 +74,8 @@ pub struct KeyView {
     pub status: &'static str,
     /// Its last use.
     pub last_used_at: Option<Timestamp>,
+    /// The masked network that it came from.
+    pub last_used_ip: Option<IpNet>,
     /// How often it was used.
     pub calls: u64,
 }
@@ -186,6 +190,7 @@ impl Service {
             KeyView {
                 status: key.status(self.now()),
                 last_used_at: used.as_ref().map(|used| used.last_used_at),
+                last_used_ip: used.as_ref().and_then(|used| used.last_used_ip),
                 calls: used.map_or(0, |used| used.calls),
                 key,
             }
@@ -305,6 +310,7 @@ pub(super) fn fresh_key(
         created_at: now,
         expires_at: None,
         state: KeyState::Active,
+        end_is_known: false,
     }
 }
 
@@ -314,7 +320,7 @@ fn check_origins(origins: &[String], mode: Mode) -> Result<Vec<OriginPattern>, E
     origins.iter().map(|text| check(text).map_err(refuse)).collect()
 }
 
-fn check_networks(networks: &[String]) -> Result<Vec<ipnet::IpNet>, Error> {
+fn check_networks(networks: &[String]) -> Result<Vec<IpNet>, Error> {
     let refuse = |error| Error::invalid("invalid_ip", "allowedIps", error);
     networks.iter().map(|text| parse_network(text).map_err(refuse)).collect()
 }

@@ -3,6 +3,7 @@
 //! Its methods do what must not be in a decision (tell the time, draw randomness, seal, digest, sign), run one command,
 //! and word the answer. They are in one file for each part of the API; this one builds the service and holds its caches.
 
+mod alarms;
 mod analytics;
 mod audit;
 mod builder;
@@ -12,6 +13,7 @@ mod configuration;
 mod context;
 mod cursor;
 mod domains;
+mod expiry;
 mod export;
 mod keys;
 mod ledger;
@@ -46,6 +48,7 @@ use crate::plan::Plans;
 use crate::random::Random;
 use crate::secret::{KeyRing, Secret, TenantKeys};
 use crate::store::{Command, Store, run};
+use crate::tenant::Space;
 
 pub use analytics::{ErrorReport, Realtime, Report, RouteTimes};
 pub use audit::{AuditQuery, AuditView};
@@ -108,6 +111,8 @@ struct Inner {
     uses: Mutex<HashMap<(TenantId, KeyId), KeyUse>>,
     /// Calls since the last flush.
     calls: Mutex<calls::NotedCalls>,
+    /// Spaces that something went wrong in lately, and when.
+    troubled: Mutex<HashMap<Space, Timestamp>>,
 }
 
 impl Service {

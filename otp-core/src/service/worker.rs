@@ -245,6 +245,7 @@ impl Service {
                     also.adds.push(Add::one(CounterKey::at(message.space, failed, Span::Hour, now)));
                 }
                 self.note_error(message.space, category, "message_failed", delivery());
+                self.note_trouble(message.space);
                 let person = Person {
                     subject: message.subject,
                     user: None,

@@ -195,6 +195,7 @@ fn as_json(view: &KeyView) -> serde_json::Value {
         "allowedIps": key.allowed_ips,
         "createdAt": key.created_at.to_string(),
         "lastUsed": view.last_used_at.map(|at| at.to_string()),
+        "lastUsedIp": view.last_used_ip.map(|network| network.to_string()),
         "expiresAt": key.ends_at().map(|at| at.to_string()),
     })
 }

@@ -45,6 +45,9 @@ pub struct KeyBody {
     created_at: String,
     #[schema(format = DateTime)]
     last_used: Option<String>,
+    /// The network that it was last used from: the /24 of an IPv4 address, the /48 of an IPv6 one.
+    #[schema(example = "203.0.113.0/24")]
+    last_used_ip: Option<String>,
     /// How often it was used.
     calls: u64,
     #[schema(format = DateTime)]
@@ -67,6 +70,7 @@ impl From<KeyView> for KeyBody {
             scopes: key.scopes,
             created_at: key.created_at.to_string(),
             last_used: view.last_used_at.map(|at| at.to_string()),
+            last_used_ip: view.last_used_ip.map(|network| network.to_string()),
             calls: view.calls,
         }
     }

@@ -1,6 +1,7 @@
 //! `/admin/analytics`, `/admin/customers/me/usage` and `/admin/customers/me/plan`.
 
 use otp_core::Mode;
+use otp_core::event::EventKind;
 use serde_json::{Value, json};
 
 use crate::call::{get, post};
@@ -226,6 +227,23 @@ async fn real_time_tells_of_calls_and_of_errors() {
         "timestamp": "2026-01-31T08:15:30.123Z",
     });
     assert!(recent.contains(&validation), "{recent:?}");
+}
+
+#[tokio::test]
+async fn a_faulty_program_raises_an_alarm_and_wrong_codes_do_not() {
+    let world = World::new();
+    let (faulty, guessed) = (world.customer().await, world.customer().await);
+    let asked = world.ask(&guessed.key, "ann@example.org").await;
+    for number in 0..25 {
+        world.send(post("/auth/request-otp", json!({"mail": "ann@example.org"})).bearer(&faulty.key)).await;
+        world.verify(&guessed.key, asked.wrong(number)).await;
+    }
+    assert_eq!(world.service.raise_alarms().await.unwrap(), 1);
+    let mut told = Vec::new();
+    for customer in [&faulty, &guessed] {
+        told.push(world.events(customer.space(Mode::Live), EventKind::ErrorRateHigh).await);
+    }
+    assert_eq!(told, [1, 0]);
 }
 
 #[tokio::test]

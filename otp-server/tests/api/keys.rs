@@ -1,5 +1,7 @@
 //! `/admin/customers/{id}/api-keys`.
 
+use otp_core::KeyId;
+use otp_core::api_key::KeyUse;
 use serde_json::{Value, json};
 
 use crate::call::{Call, delete, get, post, put};
@@ -54,6 +56,28 @@ async fn the_last_use_of_a_key_is_noted() {
     world.send(me(&customer.key)).await.ok();
     let status = status_of(&world, &customer, &customer.key_id).await;
     assert_eq!((&status["lastUsed"], &status["calls"]), (&json!(noted), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_key_was_last_used_from_a_network_that_names_nobody() {
+    let world = World::new();
+    let customer = world.customer().await;
+    let list = || async { status_of(&world, &customer, &customer.key_id).await };
+    assert_eq!(list().await["lastUsedIp"], Value::Null);
+    for (address, network) in [
+        ("203.0.113.77", "203.0.113.0/24"),
+        ("2001:db8:1:2::3", "2001:db8:1::/48"),
+        ("::ffff:198.51.100.9", "198.51.100.0/24"),
+    ] {
+        world.advance(1);
+        world.send(me(&customer.key).from(address)).await.ok();
+        assert_eq!(list().await["lastUsedIp"], network);
+        world.service.flush_key_uses().await.unwrap();
+        assert_eq!(list().await["lastUsedIp"], network);
+        let id = customer.key_id.parse::<KeyId>().unwrap();
+        let noted: KeyUse = world.record(customer.tenant(), id.as_bytes()).await;
+        assert!(!serde_json::to_string(&noted).unwrap().contains(address), "{noted:?}");
+    }
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ pub fn tenant() -> TenantId {
 /// A record with a number in it.
 pub fn register(number: u64, value: i64) -> KeyUse {
     let key = KeyId::from_bytes(u128::from(number).to_be_bytes());
-    KeyUse { key, tenant: tenant(), last_used_at: Timestamp::from_millis(value), calls: 0 }
+    KeyUse { key, tenant: tenant(), last_used_at: Timestamp::from_millis(value), last_used_ip: None, calls: 0 }
 }
 
 /// The scope of one of many recipients.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::alarm::AlarmKind;
 use crate::api_key::{ApiKey, KeyState, KeyType, KeyUse};
 use crate::audit::{Action, Actor, Audit, AuditHead};
 use crate::call::{CallError, RecentErrors, StorageUse};
@@ -68,7 +69,8 @@ fn sealed(tenant: TenantId, number: u64) -> Sealed {
 /// A register: a record with a number in it.
 pub(super) fn register(number: u64, value: i64) -> KeyUse {
     let last_used_at = Timestamp::from_millis(value);
-    KeyUse { key: KeyId::from_bytes(id(number)), tenant: tenant(1), last_used_at, calls: 0 }
+    let last_used_ip = Some("203.0.113.0/24".parse().unwrap());
+    KeyUse { key: KeyId::from_bytes(id(number)), tenant: tenant(1), last_used_at, last_used_ip, calls: 0 }
 }
 
 /// A user with an alias of its own choice.
@@ -219,6 +221,7 @@ fn api_key(tenant: TenantId, number: u64) -> ApiKey {
         created_at: NOW,
         expires_at: None,
         state: KeyState::Active,
+        end_is_known: true,
     }
 }
 
@@ -364,7 +367,7 @@ fn recent_errors(tenant: TenantId, number: u64) -> RecentErrors {
     let [code, route] = ["otp_invalid", "verify-otp"].map(str::to_owned);
     let at = NOW + Duration::from_secs(number);
     let errors = vec![CallError { at, category: ErrorCategory::Authentication, code, route }];
-    RecentErrors { space: space(tenant), errors }
+    RecentErrors { space: space(tenant), errors, alarms: [(AlarmKind::Latency, at)].into() }
 }
 
 fn domain(tenant: TenantId, number: u64) -> Domain {
