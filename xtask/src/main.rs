@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)] // a tool that times its steps, not a part of the engine
 
 mod bench;
+mod fuzz;
 mod postgres;
 mod process;
 mod setup;
@@ -16,7 +17,10 @@ usage: cargo xtask COMMAND
   setup            install the programs that the peer tests talk to: Debian packages where allowed,
                    Python and npm packages under target/peers; does nothing when all is there
   test             setup, then every check that a change must pass; stops at the first that fails
-  bench [FILTER]   run the benchmarks whose name contains FILTER";
+  bench [FILTER]   run the benchmarks whose name contains FILTER
+  fuzz [--minutes N] [--seed N]
+                   setup, then five minutes of requests that schemathesis makes up from the document of
+                   the API; the same seed makes up the same requests";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +30,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["bench"] => bench::run(None),
         ["bench", filter] => bench::run(Some(filter)),
+        ["fuzz", ref options @ ..] => fuzz::run_as(options),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

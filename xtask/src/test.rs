@@ -4,14 +4,18 @@
 //! and once to run.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::fuzz::{self, Extent};
 use crate::postgres::{self, Postgres};
 use crate::process::{cargo, root, run as run_command, run_tests, succeeds};
 use crate::setup::{self, Peers};
 use crate::tree;
+
+/// A look at every operation; `cargo xtask fuzz` looks longer.
+const FUZZ: Extent = Extent { time: Duration::from_secs(45), every_limit: false, seed: 20 };
 
 /// Runs all steps and closes with the line `N passed, 0 failed`.
 ///
@@ -25,6 +29,7 @@ pub fn run() -> Result<()> {
     let postgres = step("PostgreSQL", Postgres::start)?;
     let tests = step("tests", || run_tests(with_peers(runner(), &peers, &postgres)))?;
     drop(postgres);
+    step("fuzz", || fuzz::run(&peers.python, &FUZZ))?;
     let doc_tests = step("documentation tests", || run_tests(cargo("test --doc --workspace --all-features")))?;
     step("examples", || run_command(cargo("build --workspace --all-features --examples")))?;
     step("dependencies", dependencies)?;
