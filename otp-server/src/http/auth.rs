@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::asker::Asker;
 use super::body::Unread;
-use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceProblems, WriteProblems};
+use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceHeader, OnceProblems, WriteProblems};
 use super::limits;
 use super::problem::Problem;
 
@@ -105,6 +105,7 @@ pub struct OtpSent {
 #[utoipa::path(
     post, path = "/auth/request-otp", operation_id = "requestOtp", tag = "Sign-in", request_body = RequestOtpBody,
     security(("apiKey" = []), ("apiKeyHeader" = [])),
+    params(OnceHeader),
     responses(
         (status = 200, description = "The code is on its way.", body = OtpSent),
         KeyProblems, WriteProblems, OnceProblems, LimitProblems,
@@ -304,6 +305,7 @@ pub enum Verified {
 #[utoipa::path(
     post, path = "/auth/verify-otp", operation_id = "verifyOtp", tag = "Sign-in", request_body = VerifyOtpBody,
     security(("apiKey" = []), ("apiKeyHeader" = [])),
+    params(OnceHeader),
     responses(
         (status = 200, description = "The code was right.", body = Verified),
         CodeProblems, KeyProblems, WriteProblems, OnceProblems, LimitProblems,

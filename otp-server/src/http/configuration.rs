@@ -13,16 +13,17 @@ use otp_core::tenant::Change;
 use otp_core::{ConfigView, VersionView};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::{Object, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::App;
 use super::asker::Asker;
 use super::body::Unread;
-use super::docs::{AdminProblems, NamedProblems, ReadProblems, VersionProblems, WriteProblems};
+use super::docs::{AdminProblems, NamedProblems, ReadProblems, RestoreProblems, VersionProblems, WriteProblems};
 use super::list::{BadQuery, PageQuery};
 use super::path::Named;
 use super::problem::Problem;
-use super::settings::settings;
+use super::settings;
 
 /// A customer's configuration.
 #[derive(Serialize, ToSchema)]
@@ -30,7 +31,7 @@ use super::settings::settings;
 pub struct ConfigBody {
     success: bool,
     /// All settings; docs/tenant-settings.md tells them one by one.
-    #[schema(schema_with = settings)]
+    #[schema(schema_with = settings::settings)]
     config: Map<String, Value>,
     /// How often it was changed, counted from 1; what `If-Match` takes.
     config_version: u64,
@@ -60,7 +61,7 @@ impl IntoResponse for ConfigBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents what is read as a map")]
 pub struct ConfigChange {
-    #[schema(value_type = Object, example = json!({"passcode": {"length": 6}, "rateLimits": {"perRecipient": 5}}))]
+    #[schema(schema_with = settings::change)]
     config: Map<String, Value>,
 }
 
@@ -78,7 +79,11 @@ pub async fn show(State(app): State<Arc<App>>, asker: Asker) -> Result<ConfigBod
 /// Changes any settings at once (JSON Merge Patch, RFC 7396).
 #[utoipa::path(
     put, path = "/admin/config", operation_id = "configure",
-    tag = "Configuration", request_body = ConfigChange, security(("apiKey" = []), ("apiKeyHeader" = [])),
+    tag = "Configuration", security(("apiKey" = []), ("apiKeyHeader" = [])),
+    request_body(
+        content = ConfigChange,
+        example = json!({"config": {"passcode": {"length": 6}, "rateLimits": {"perRecipient": 5}}}),
+    ),
     params(("If-Match" = Option<String>, Header, description = "The version that is expected, as `\"3\"`.")),
     responses(
         (status = 200, description = "The configuration as it is now.", body = ConfigBody),
@@ -128,11 +133,22 @@ fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 }
 
 macro_rules! sections {
-    ($($(#[$about:meta])* $handler:ident, $id:literal, $path:literal, $section:ident, $example:tt;)*) => {$(
+    ($($(#[$about:meta])* $handler:ident, $id:literal, $path:literal, $section:ident, $body:ident, $example:tt;)*) => {$(
+        /// The settings of the section that are to change. What is left out stays; null brings a default back.
+        pub struct $body;
+
+        impl PartialSchema for $body {
+            fn schema() -> RefOr<Schema> {
+                Section::$section.schema().into()
+            }
+        }
+
+        impl ToSchema for $body {}
+
         $(#[$about])*
         #[utoipa::path(
             put, path = $path, operation_id = $id, tag = "Configuration",
-            request_body(content = Object, example = json!($example)),
+            request_body(content = $body, example = json!($example)),
             security(("apiKey" = []), ("apiKeyHeader" = [])),
             params(("If-Match" = Option<String>, Header, description = "The version that is expected, as `\"3\"`.")),
             responses(
@@ -167,21 +183,32 @@ impl Section {
     const TOKENS: Self = Self::Object("tokens");
     const ORIGINS: Self = Self::List("allowedOrigins");
     const IPS: Self = Self::List("allowedIps");
+
+    fn schema(self) -> Object {
+        match self {
+            Self::Object(name) => settings::change_of_section(name),
+            Self::List(name) => settings::change_of_list(name),
+        }
+    }
 }
 
 sections! {
     /// Changes who mails are from.
-    email, "configureEmail", "/admin/config/email", EMAIL, {"fromName": "Acme", "replyTo": "help@acme.com"};
+    email, "configureEmail", "/admin/config/email", EMAIL, EmailChange, {"fromName": "Acme", "replyTo": "help@acme.com"};
     /// Changes the customer's own limits.
-    limits, "configureRateLimits", "/admin/config/rate-limits", LIMITS, {"otpRequestsPerHour": 500, "perRecipient": 5};
+    limits, "configureRateLimits", "/admin/config/rate-limits", LIMITS, LimitsChange,
+        {"otpRequestsPerHour": 500, "perRecipient": 5};
     /// Changes where events are sent, which, and what signs them.
-    webhooks, "configureWebhooks", "/admin/config/webhooks", WEBHOOKS, {"url": "https://acme.com/hooks", "events": ["*"]};
+    webhooks, "configureWebhooks", "/admin/config/webhooks", WEBHOOKS, WebhooksChange,
+        {"url": "https://acme.com/hooks", "events": ["*"]};
     /// Changes tokens and sessions. Another algorithm comes with new signing keys.
-    tokens, "configureTokens", "/admin/config/tokens", TOKENS, {"algorithm": "EdDSA", "accessTtl": 900};
+    tokens, "configureTokens", "/admin/config/tokens", TOKENS, TokensChange, {"algorithm": "EdDSA", "accessTtl": 900};
     /// Changes which web origins may call.
-    origins, "configureOrigins", "/admin/config/origins", ORIGINS, {"allowedOrigins": ["https://*.acme.com"]};
+    origins, "configureOrigins", "/admin/config/origins", ORIGINS, OriginsChange,
+        {"allowedOrigins": ["https://*.acme.com"]};
     /// Changes which networks may call.
-    networks, "configureIpAllowlist", "/admin/config/ip-allowlist", IPS, {"allowedIps": ["203.0.113.0/24"]};
+    networks, "configureIpAllowlist", "/admin/config/ip-allowlist", IPS, NetworksChange,
+        {"allowedIps": ["203.0.113.0/24"]};
 }
 
 async fn write_section(
@@ -302,7 +329,7 @@ pub async fn versions(
     ),
     responses(
         (status = 200, description = "The configuration as it is now.", body = ConfigBody),
-        NamedProblems, AdminProblems, VersionProblems,
+        NamedProblems, AdminProblems, VersionProblems, RestoreProblems,
     )
 )]
 pub async fn restore(

@@ -15,7 +15,7 @@ use super::App;
 use super::asker::Asker;
 use super::auth::mark_replay;
 use super::body::Unread;
-use super::docs::{AdminProblems, NamedProblems, OnceProblems, PlanProblems, ReadProblems, WriteProblems};
+use super::docs::{AdminProblems, NamedProblems, OnceHeader, OnceProblems, PlanProblems, ReadProblems, WriteProblems};
 use super::list::{BadQuery, bad_limit, page_limit};
 use super::path::Named;
 use super::problem::Problem;
@@ -59,6 +59,7 @@ pub struct CreatedCustomer {
 #[utoipa::path(
     post, path = "/admin/customers", operation_id = "createCustomer",
     tag = "Customers", request_body = NewCustomer, security(("administrator" = [])),
+    params(OnceHeader),
     responses(
         (status = 201, description = "The customer, with what is shown once.", body = CreatedCustomer),
         AdminProblems, WriteProblems, OnceProblems,

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use otp_core::{Mode, Space};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documented, ResponseBuilder};
-use utoipa::{IntoResponses, Modify};
+use utoipa::{IntoParams, IntoResponses, Modify};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::App;
@@ -39,6 +39,16 @@ impl Modify for Credentials {
             components.add_security_scheme(name, scheme);
         }
     }
+}
+
+/// What routes that answer with [`OnceProblems`] take.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents a header that is read with the others")]
+pub struct OnceHeader {
+    /// Makes repeating harmless: within 24 hours the same key with the same body gives the first answer again.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, example = "order-4711")]
+    idempotency_key: Option<String>,
 }
 
 fn problems(list: &[(&str, &str)]) -> BTreeMap<String, RefOr<Documented>> {
@@ -116,6 +126,9 @@ problem_sets! {
     /// Of routes that change the configuration.
     VersionProblems:
         "409" => "`version_conflict`: the configuration is of another version than `If-Match` names.";
+    /// Of the route that puts an earlier configuration in effect.
+    RestoreProblems:
+        "400" => "`invalid_field` of `If-Match`, or the code of a setting that does not hold any more: `domain_not_verified`.";
     /// Of routes that change a state.
     ConflictProblems:
         "409" => "`conflict`: not in the present state.";

@@ -17,8 +17,8 @@ use super::asker::Asker;
 use super::auth::mark_replay;
 use super::body::Unread;
 use super::docs::{
-    AdminProblems, ConflictProblems, DnsProblems, LimitProblems, NamedProblems, OnceProblems, SelectorProblems,
-    WriteProblems,
+    AdminProblems, ConflictProblems, DnsProblems, LimitProblems, NamedProblems, OnceHeader, OnceProblems,
+    SelectorProblems, WriteProblems,
 };
 use super::path::Named;
 use super::problem::Problem;
@@ -192,6 +192,7 @@ pub struct NewDomainBody {
 #[utoipa::path(
     post, path = "/admin/domains/verify", operation_id = "addDomain", tag = "Domains", request_body = NewDomainBody,
     security(("apiKey" = []), ("apiKeyHeader" = [])),
+    params(OnceHeader),
     responses(
         (status = 200, description = "It was there already.", body = DomainBody),
         (status = 201, description = "It was added.", body = DomainBody),

@@ -16,7 +16,7 @@ use super::App;
 use super::asker::Asker;
 use super::auth::mark_replay;
 use super::body::Unread;
-use super::docs::{AdminProblems, ConflictProblems, NamedProblems, OnceProblems, WriteProblems};
+use super::docs::{AdminProblems, ConflictProblems, NamedProblems, OnceHeader, OnceProblems, WriteProblems};
 use super::path::Named;
 use super::problem::Problem;
 use super::sessions::Done;
@@ -168,7 +168,7 @@ const SHOWN_ONCE: &str = "Store the key now: it is not shown again.";
     post, path = "/admin/customers/{id}/api-keys", operation_id = "createKey",
     tag = "Customers", request_body = NewKeyBody,
     security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
-    params(("id" = String, Path, description = "The customer.")),
+    params(OnceHeader, ("id" = String, Path, description = "The customer.")),
     responses(
         (status = 201, description = "The key.", body = NewKeyAnswer),
         NamedProblems, ConflictProblems, AdminProblems, WriteProblems, OnceProblems,
@@ -297,7 +297,10 @@ pub struct Rotated {
     post, path = "/admin/customers/{id}/api-keys/{keyId}/rotate", operation_id = "rotateKey", tag = "Customers",
     request_body(content = Option<RotateBody>),
     security(("administrator" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
-    params(("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key.")),
+    params(
+        OnceHeader,
+        ("id" = String, Path, description = "The customer."), ("keyId" = String, Path, description = "The key."),
+    ),
     responses(
         (status = 200, description = "The new key.", body = Rotated),
         NamedProblems, ConflictProblems, AdminProblems, WriteProblems, OnceProblems,

@@ -14,7 +14,7 @@ use super::App;
 use super::asker::Asker;
 use super::auth::{self, OtpSent};
 use super::body::Unread;
-use super::docs::{AdminProblems, BillingProblems, LimitProblems, OnceProblems, WriteProblems};
+use super::docs::{AdminProblems, BillingProblems, LimitProblems, OnceHeader, OnceProblems, WriteProblems};
 use super::problem::Problem;
 
 /// How far the customer has come.
@@ -118,6 +118,7 @@ pub struct TestOtpBody {
 #[utoipa::path(
     post, path = "/admin/onboarding/test-otp", operation_id = "sendTestOtp", tag = "Customers",
     request_body = TestOtpBody, security(("apiKey" = []), ("apiKeyHeader" = [])),
+    params(OnceHeader),
     responses(
         (status = 200, description = "The code is on its way.", body = OtpSent),
         AdminProblems, WriteProblems, OnceProblems, LimitProblems,

@@ -14,7 +14,7 @@ use super::App;
 use super::asker::Asker;
 use super::auth::{SignedInBody, signed_in};
 use super::body::Unread;
-use super::docs::{NamedProblems, OnceProblems, TokenProblems, WriteProblems};
+use super::docs::{NamedProblems, OnceHeader, OnceProblems, TokenProblems, WriteProblems};
 use super::path::Named;
 use super::problem::Problem;
 
@@ -66,6 +66,7 @@ pub struct RefreshBody {
 /// Prolongs a session. Needs no key: the token says whose it is.
 #[utoipa::path(
     post, path = "/auth/refresh", operation_id = "refresh", tag = "Sign-in", request_body = RefreshBody, security(()),
+    params(OnceHeader),
     responses(
         (status = 200, description = "New tokens; the old ones are spent.", body = SignedInBody),
         TokenProblems, WriteProblems, OnceProblems,

@@ -3,13 +3,43 @@
 use otp_core::tenant::Settings;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
-use utoipa::openapi::{Array, Object, ObjectBuilder, RefOr, Schema, Type};
+use utoipa::openapi::{ArrayBuilder, Object, ObjectBuilder, RefOr, Schema, Type};
 
 /// All settings, with an example of each.
 pub fn settings() -> Object {
+    object(&usual(), &example(), Form::Read).build()
+}
+
+/// Those that are to change.
+pub fn change() -> Object {
+    object(&usual(), &example(), Form::Written).build()
+}
+
+/// Those of a section that are to change.
+pub fn change_of_section(name: &str) -> Object {
+    let fields = |of: Map<String, Value>| of.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    object(&fields(usual()), &fields(example()), Form::Written).build()
+}
+
+/// The one that is a section by itself.
+pub fn change_of_list(name: &str) -> Object {
+    let example = example().into_iter().filter(|(of, _)| of == name).collect();
+    object(&usual(), &example, Form::Written).build()
+}
+
+/// What the settings are described for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// All are there.
+    Read,
+    /// Any may be left out, and null brings a default back.
+    Written,
+}
+
+fn usual() -> Map<String, Value> {
     let mut usual = Settings::default().document();
     usual["webhookConfig"]["secret"] = json!("");
-    object(&usual, &example())
+    usual
 }
 
 /// Settings of which none is left out.
@@ -36,20 +66,26 @@ fn example() -> Map<String, Value> {
     document
 }
 
-fn object(usual: &Map<String, Value>, example: &Map<String, Value>) -> Object {
+fn object(usual: &Map<String, Value>, example: &Map<String, Value>, form: Form) -> ObjectBuilder {
     let property = |builder: ObjectBuilder, (name, value): (&String, &Value)| {
-        builder.property(name, schema(usual.get(name).unwrap_or(&Value::Null), value)).required(name)
+        let builder = builder.property(name, schema(usual.get(name).unwrap_or(&Value::Null), value, form));
+        if form == Form::Read { builder.required(name) } else { builder }
     };
-    example.iter().fold(ObjectBuilder::new(), property).build()
+    let object = example.iter().fold(ObjectBuilder::new(), property);
+    match form {
+        Form::Read => object,
+        Form::Written => object.additional_properties(Some(AdditionalProperties::FreeForm(false))),
+    }
 }
 
-fn schema(usual: &Value, example: &Value) -> RefOr<Schema> {
+fn schema(usual: &Value, example: &Value, form: Form) -> RefOr<Schema> {
+    let or_null = |of: Type, nullable: bool| match nullable {
+        true => SchemaType::from_iter([of, Type::Null]),
+        false => SchemaType::new(of),
+    };
+    let is_written = form == Form::Written;
     let plain = |of: Type| {
-        let of = match usual {
-            Value::Null => SchemaType::from_iter([of, Type::Null]),
-            _ => SchemaType::new(of),
-        };
-        ObjectBuilder::new().schema_type(of).examples([example.clone()])
+        ObjectBuilder::new().schema_type(or_null(of, is_written || usual.is_null())).examples([example.clone()])
     };
     match example {
         Value::Object(example) => match usual.as_object() {
@@ -57,9 +93,15 @@ fn schema(usual: &Value, example: &Value) -> RefOr<Schema> {
             Some(usual) if usual.is_empty() => {
                 plain(Type::Object).additional_properties(Some(AdditionalProperties::FreeForm(true))).into()
             }
-            usual => object(usual.unwrap_or(&Map::new()), example).into(),
+            usual => {
+                let object = object(usual.unwrap_or(&Map::new()), example, form);
+                object.schema_type(or_null(Type::Object, is_written)).into()
+            }
         },
-        Value::Array(_) => Array::new(ObjectBuilder::new().schema_type(Type::String)).into(),
+        Value::Array(_) => {
+            let items = ObjectBuilder::new().schema_type(Type::String);
+            ArrayBuilder::new().schema_type(or_null(Type::Array, is_written)).items(items).into()
+        }
         Value::Bool(_) => plain(Type::Boolean).into(),
         Value::Number(_) => plain(Type::Integer).into(),
         Value::String(_) | Value::Null => plain(Type::String).into(),

@@ -18,7 +18,7 @@ use super::asker::Asker;
 use super::auth::mark_replay;
 use super::body::Unread;
 use super::customers::Customer;
-use super::docs::{ConfirmProblems, OnceProblems, SignupKeyProblems, SignupProblems, WriteProblems};
+use super::docs::{ConfirmProblems, OnceHeader, OnceProblems, SignupKeyProblems, SignupProblems, WriteProblems};
 use super::keys::NewKeyAnswer;
 use super::problem::Problem;
 
@@ -57,6 +57,7 @@ fn taken(answer: &Answer<()>) -> Response {
 /// is the same for an address that has an account; then the mail says so.
 #[utoipa::path(
     post, path = "/signup", operation_id = "signUp", tag = "Signup", request_body = SignupBody, security(()),
+    params(OnceHeader),
     responses(
         (status = 202, description = "A mail is on its way.", body = SignupTaken),
         SignupProblems, WriteProblems, OnceProblems,
@@ -81,6 +82,7 @@ pub struct ResendBody {
 #[utoipa::path(
     post, path = "/signup/resend", operation_id = "resendSignup", tag = "Signup", request_body = ResendBody,
     security(()),
+    params(OnceHeader),
     responses(
         (status = 202, description = "If there is an open signup, its mail is on its way.", body = SignupTaken),
         SignupProblems, WriteProblems, OnceProblems,
@@ -127,6 +129,7 @@ pub struct SignedUp {
 #[utoipa::path(
     post, path = "/signup/verify", operation_id = "confirmSignup", tag = "Signup", request_body = ConfirmBody,
     security(()),
+    params(OnceHeader),
     responses(
         (status = 201, description = "The customer, with what is shown once.", body = SignedUp),
         ConfirmProblems, WriteProblems, OnceProblems,
@@ -174,6 +177,7 @@ pub struct FurtherKeyBody {
 #[utoipa::path(
     post, path = "/signup/api-key", operation_id = "createSignupKey", tag = "Signup", request_body = FurtherKeyBody,
     security(("signupToken" = [])),
+    params(OnceHeader),
     responses(
         (status = 201, description = "The key.", body = NewKeyAnswer),
         SignupKeyProblems, WriteProblems, OnceProblems,

@@ -40,6 +40,7 @@ async fn whatever_goes_wrong_is_documented() {
             stage.send(request().header("content-type", "text/plain")).await,
             stage.send(request().once("")).await,
             stage.send(request().header("sec-fetch-mode", "cors")).await,
+            stage.send(request().header("if-match", "three")).await,
             stage.unknown(&operation).await,
         ];
         for fault in [Fault::Busy, Fault::Corrupt, Fault::Unavailable, Fault::Unknown] {
@@ -239,6 +240,7 @@ impl Stage {
                 call.path.push_str("?limit=0&startDate=x&format=x");
                 self.send(call).await
             }
+            400 if operation.ends_with("/restore") => self.send(request().header("if-match", "three")).await,
             400 => self.send(request().raw("{")).await,
             401 if operation == "POST /auth/refresh" => self.send(request().json(&json!({"refreshToken": "x"}))).await,
             401 if operation == "POST /signup/verify" => self.send(request().json(&self.wrong_signup(0))).await,
