@@ -88,7 +88,11 @@ impl App {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "OTP Auth", description = "Multi-tenant one-time-password authentication."),
+    info(
+        title = "OTP Auth",
+        description = "Multi-tenant one-time-password authentication.\n\nA request whose head cannot be read is answered \
+                       with 400, and one whose head is too large with 431, whatever it asks for and without a body.",
+    ),
     modifiers(&Credentials),
     components(schemas(problem::ProblemBody)),
     tags(
@@ -117,7 +121,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(docs::customer_test_jwks))
         .routes(paths!(signup::sign_up))
         .routes(paths!(signup::resend))
-        .routes(paths!(signup::verify))
+        .routes(paths!(signup::verify, signup_page::ask))
         .routes(paths!(signup::api_key))
         .routes(paths!(customers::create, customers::list))
         .routes(paths!(customers::own, customers::edit_own))

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use minijinja::{Environment, context};
@@ -17,6 +17,7 @@ use otp_core::{ConfirmSignup, Error, SignupSecret};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
+use utoipa::IntoParams;
 
 use super::App;
 use super::asker::Asker;
@@ -25,21 +26,33 @@ use super::problem::Problem;
 
 const PAGE: &str = include_str!("../../assets/signup.html");
 
-/// `/signup/verify` for browsers, and where its button leads.
+/// Where the page's button leads.
 pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/signup/verify", get(ask)).route("/signup/confirm", post(confirm))
+    Router::new().route("/signup/confirm", post(confirm))
 }
 
 /// What the link carries.
-#[derive(Default, Deserialize)]
-struct Link {
+#[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Link {
+    /// The address that is being confirmed.
     #[serde(default)]
     email: String,
+    /// What confirms it.
     #[serde(default)]
     token: String,
 }
 
-async fn ask(link: Result<Query<Link>, axum::extract::rejection::QueryRejection>) -> Response {
+/// The page behind the link of the mail, for browsers. It changes nothing: its button does.
+#[utoipa::path(
+    get, path = "/signup/verify", operation_id = "signupPage", tag = "Signup", params(Link), security(()),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html; charset=utf-8"),
+        (status = 400, description = "A page: the link is not whole.", body = String,
+            content_type = "text/html; charset=utf-8"),
+    )
+)]
+pub async fn ask(link: Result<Query<Link>, axum::extract::rejection::QueryRejection>) -> Response {
     let Link { email, token } = link.map(|Query(link)| link).unwrap_or_default();
     if email.is_empty() || token.is_empty() {
         return refusal(StatusCode::BAD_REQUEST, "This link is not whole", CUT);

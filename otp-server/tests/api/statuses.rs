@@ -90,6 +90,7 @@ fn every_route_is_documented() {
         GET /health\n\
         GET /health/live\n\
         GET /health/ready\n\
+        GET /signup/verify\n\
         POST /admin/config/versions/{version}/restore\n\
         POST /admin/customers\n\
         POST /admin/customers/me/upgrade\n\
@@ -124,6 +125,7 @@ fn every_route_is_documented() {
 }
 
 const DOMAIN: &str = "acme.com";
+const SIGNUP_PAGE: &str = "/signup/verify";
 
 /// A customer with a user, and all that the requests name.
 struct Stage {
@@ -182,6 +184,7 @@ impl Stage {
         let path = names.into_iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
         let body = self.body(operation);
         let call = match method {
+            "GET" if of == SIGNUP_PAGE => get(format!("{path}?email=dee%40example.org&token=x")),
             "GET" => get(path),
             "DELETE" => delete(path),
             "PUT" => put(path, body),
@@ -235,6 +238,7 @@ impl Stage {
                 call.path.push_str("?selector=s1&selector=a%20b");
                 self.send(call).await
             }
+            400 if operation == "GET /signup/verify" => self.unknown(operation).await,
             400 if operation.starts_with("GET") => {
                 let mut call = request();
                 call.path.push_str("?limit=0&startDate=x&format=x");
@@ -287,6 +291,7 @@ impl Stage {
         call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
         call.path = name(&call.path, &self.user.user, otp_core::UserId::from_bytes([7; 16]).to_string());
         match operation {
+            "GET /signup/verify" => self.send(get(SIGNUP_PAGE)).await,
             "POST /signup/verify" => {
                 self.send(self.request(operation)).await;
                 self.send(call).await
