@@ -90,3 +90,9 @@ CREATE TABLE "member" (
 ) WITH (fillfactor = 85);
 CREATE INDEX member_owner ON "member" (owner, id);
 CREATE UNIQUE INDEX member_alias ON "member" (alias, tenant);
+
+-- Keys that are dead go 90 days later, so that their customer can make new ones.
+ALTER TABLE "api_key" ADD COLUMN expires_at bigint;
+UPDATE "api_key" SET expires_at = 7776000000 + COALESCE((body::json #>> '{state,revoked,at}')::bigint, LEAST(
+    (body::json ->> 'expires_at')::bigint, (body::json #>> '{state,rotated,until}')::bigint));
+CREATE INDEX api_key_expires ON "api_key" (expires_at) WHERE expires_at IS NOT NULL;

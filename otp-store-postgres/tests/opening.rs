@@ -6,7 +6,7 @@ mod support;
 
 use futures_util::future::join_all;
 use otp_core::store::Store;
-use otp_core::store::conformance::everything_is_found_by_its_owner;
+use otp_core::store::conformance::{everything_goes_in_its_time, everything_is_found_by_its_owner};
 use otp_store_postgres::{OpenError, Options, PostgresStore};
 use support::{Database, put, register, value};
 
@@ -61,8 +61,9 @@ async fn rows_of_the_first_version_are_read_by_this_one() {
     other.batch_execute(include_str!("../src/1.sql")).await.unwrap();
     other.batch_execute(&rows_of_version_1()).await.unwrap();
     let store = database.open().await;
-    assert_eq!(store.inventory(None, 1_000).await.unwrap().len(), 22);
+    assert_eq!(store.inventory(None, 1_000).await.unwrap().len(), 23);
     everything_is_found_by_its_owner(&store).await;
+    everything_goes_in_its_time(&store).await;
     // What the old one writes meanwhile names no owner.
     other.batch_execute("DELETE FROM message; DELETE FROM reply").await.unwrap();
     let messages = rows_of_version_1().lines().filter(|line| line.contains(" message ")).collect::<String>();

@@ -100,3 +100,10 @@ CREATE TABLE member (
 ) STRICT;
 CREATE INDEX member_owner ON member (owner, id);
 CREATE UNIQUE INDEX member_alias ON member (alias);
+
+-- Keys that are dead go 90 days later, so that their customer can make new ones.
+ALTER TABLE api_key ADD COLUMN expires_at INTEGER;
+UPDATE api_key SET expires_at = 7776000000 + COALESCE(body ->> '$.state.revoked.at', MIN(
+    COALESCE(body ->> '$.expires_at', body ->> '$.state.rotated.until'),
+    COALESCE(body ->> '$.state.rotated.until', body ->> '$.expires_at')));
+CREATE INDEX api_key_expires ON api_key (expires_at) WHERE expires_at IS NOT NULL;

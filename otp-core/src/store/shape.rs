@@ -23,7 +23,8 @@ impl Kind {
         }
         match self {
             Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion => of(true, false, false, false),
-            Kind::ApiKey | Kind::User | Kind::Member => of(true, true, false, false),
+            Kind::User | Kind::Member => of(true, true, false, false),
+            Kind::ApiKey => of(true, true, false, true),
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
                 of(true, false, false, true)
             }

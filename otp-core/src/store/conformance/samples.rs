@@ -219,7 +219,7 @@ fn api_key(tenant: TenantId, number: u64) -> ApiKey {
         allowed_ips: vec!["10.0.0.0/8".parse().unwrap()],
         scopes: Vec::new(),
         created_at: NOW,
-        expires_at: None,
+        expires_at: number.is_multiple_of(2).then_some(NOW + Duration::from_secs(600)),
         state: KeyState::Active,
         end_is_known: true,
     }
