@@ -16,6 +16,12 @@ use crate::tenant::Space;
 /// How long a finished challenge is remembered, so that late guesses get the right answer.
 const REMEMBERED_FOR: Duration = Duration::from_secs(3600);
 
+/// Whether a word can be a purpose: what a code is for.
+pub(crate) fn is_purpose(word: &str) -> bool {
+    let admitted = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
+    (1..=64).contains(&word.len()) && word.bytes().all(admitted)
+}
+
 /// How a guess names its challenge. The two have budgets of their own, so that an outsider who knows an address cannot
 /// burn the guesses of whoever asked for the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,6 +56,7 @@ pub mod id;
 pub mod idempotency;
 mod ledger;
 pub mod limit;
+pub mod locale;
 pub mod member;
 pub mod message;
 pub mod metrics;

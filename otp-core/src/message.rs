@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::event::days;
 use crate::id::{ChallengeId, MessageId, TenantId};
+use crate::locale::Locale;
 use crate::notice::SealedNotice;
 use crate::passcode::{Derivation, PasscodeFormat};
 use crate::secret::{Digest32, Sealed, Secret};
@@ -229,6 +230,9 @@ pub struct CodeOf {
     pub challenge: ChallengeId,
     /// What the code is for.
     pub purpose: String,
+    /// What the recipient reads, if the request told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// Digest of what is being approved.
     pub context: Option<Digest32>,
     /// What is being approved, sealed.

@@ -13,6 +13,10 @@ fn set(world: &World, caller: &Caller, section: &str, fields: Value) -> Result<C
     wait(world.service.configure(caller, patch, None))
 }
 
+fn configure(world: &World, caller: &Caller, patch: Value) -> Result<ConfigView, Error> {
+    wait(world.service.configure(caller, patch.as_object().unwrap().clone(), None))
+}
+
 fn email_section(world: &World, caller: &Caller, fields: Value) -> Result<ConfigView, Error> {
     set(world, caller, "emailConfig", fields)
 }
@@ -141,4 +145,169 @@ fn branding_shows_in_the_built_in_mail() {
         let Err(Error::Invalid(invalid)) = refused else { panic!("{field} {value}") };
         assert_eq!(invalid.field, format!("branding.{field}"));
     }
+}
+
+/// Names in any case, a value of the tenant's own, and what stands in for an empty one.
+#[test]
+fn variables_are_found_in_any_case_and_have_defaults() {
+    let world = World::new();
+    let acme = world.live();
+    let names = [
+        "otp",
+        "otpGrouped",
+        "expiresIn",
+        "appName",
+        "userEmail",
+        "supportUrl",
+        "logoUrl",
+        "brandColor",
+        "footerText",
+        "context",
+        "requestIp",
+        "requestTime",
+        "Shop",
+    ];
+    let spellings = names
+        .map(|name| format!("{{{{{}}}}}", if name.len() % 2 == 0 { name.to_uppercase() } else { name.to_lowercase() }));
+    let tail = r#"{{ EMPTY | default("a|b {}") | upper }} {{ shop | default("none") }}"#;
+    let long = format!("https://acme.example/{}", "a".repeat(2000));
+    let patch = json!({
+        "branding": {"supportUrl": "https://acme.example/help", "logoUrl": long, "brandColor": "#0a7f5a", "footerText": "Acme Ltd"},
+        "emailConfig": {"variables": {"Shop": "Berlin", "Empty": ""}, "textTemplate": format!("{}\n{tail}", spellings.join("\n"))},
+    });
+    configure(&world, &acme, patch).unwrap();
+    let request = OtpRequest {
+        context: Some("Pay 5".to_owned()),
+        client: from_ip("203.0.113.7"),
+        ..OtpRequest::to(email("Ann@example.org"))
+    };
+    let code = world.ask(&acme, request).code;
+    let text = world.inbox.all().pop().unwrap().text;
+    let grouped = format!("{} {} {}", &code[..3], &code[3..6], &code[6..]);
+    let time = world.now().to_string();
+    let time = format!("{} {} UTC", &time[..10], &time[11..16]);
+    let expected = [
+        &*code,
+        &grouped,
+        "10",
+        "Acme",
+        "Ann@example.org",
+        "https://acme.example/help",
+        &long,
+        "#0a7f5a",
+        "Acme Ltd",
+        "Pay 5",
+        "203.0.113.7",
+        &time,
+        "Berlin",
+        "A|B {} Berlin",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+}
+
+/// 500 texts made of what headers are made of, in every place that a subject takes a value from.
+#[test]
+fn no_value_of_a_subject_begins_a_header() {
+    const PARTS: [&str; 20] = [
+        "\r\n",
+        "\n",
+        "\r",
+        "\0",
+        "\u{b}",
+        "\u{c}",
+        "\u{85}",
+        "\u{2028}",
+        "\u{2029}",
+        "\u{202e}",
+        "\u{2066}",
+        "\t",
+        "Bcc: eve@example.org",
+        "=?utf-8?q?=0d=0aBcc:_eve@example.org?=",
+        "=?utf-8?b?DQpCY2M6IGV2ZQ==?=",
+        ": ",
+        "{{otp}}",
+        "%0d%0a",
+        "\u{7f}",
+        "Acme",
+    ];
+    let world = World::new();
+    let acme = world.unlimited();
+    let subject = "{{note}}{{ note | upper }} {{appName}}";
+    let random: &dyn Random = &SeededRandom::new(47);
+    for number in 0..500 {
+        let bytes: [u8; 8] = random.bytes();
+        let note: String = bytes.iter().map(|byte| PARTS[usize::from(*byte) % PARTS.len()]).collect();
+        let own = json!({"variables": {"note": note}, "subjectTemplate": subject});
+        configure(&world, &acme, json!({"emailConfig": own})).unwrap();
+        world.ask_for(&acme, &format!("user{number}@example.org"));
+        let sent = world.inbox.all().pop().unwrap();
+        let breaks = |c: char| {
+            c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        for line in [Some(&sent.subject), sent.from_name.as_ref(), sent.reply_to.as_ref()].into_iter().flatten() {
+            assert!(!line.contains(breaks), "{note:?}: {line:?}");
+        }
+        assert!(!sent.subject.contains(sent.code.unwrap().expose()), "{note:?} is a value and no template");
+    }
+}
+
+#[test]
+fn a_preview_shows_what_would_be_sent_and_keeps_nothing() {
+    let world = World::new();
+    let acme = world.live();
+    let preview = |drafts: &[(template::Part, &str)], locale: Option<&str>| {
+        let drafts = template::Drafts {
+            parts: drafts.iter().map(|(part, source)| (*part, (*source).to_owned())).collect(),
+            variables: [("Shop".to_owned(), "Berlin".to_owned())].into(),
+        };
+        let locale = locale.map(|tag| tag.parse().unwrap());
+        wait(world.service.preview_message(&acme, MessagePreview { drafts, locale, ..MessagePreview::default() }))
+    };
+    let built_in = preview(&[], Some("de-CH")).unwrap();
+    assert_eq!(built_in.mail.subject, "Ihr Code für Acme");
+    assert!(
+        built_in.mail.html.contains("123 456 789") && built_in.sms.starts_with("123 456 789 ist"),
+        "{}",
+        built_in.sms
+    );
+    let patch = json!({"templates": [{"locale": "de", "subject": "saved"}], "passcode": {"length": 6}});
+    configure(&world, &acme, patch).unwrap();
+    let shown = preview(&[(template::Part::Sms, "{{otp}} {{SHOP}}")], Some("de")).unwrap();
+    assert_eq!((&*shown.mail.subject, &*shown.sms), ("saved", "123456 Berlin"));
+    let shown = preview(&[(template::Part::Subject, "draft {{ shop }}")], Some("de")).unwrap();
+    assert_eq!(shown.mail.subject, "draft Berlin");
+    for (part, source, field) in [
+        (template::Part::Subject, "a\n{{ nobody }}", "subject"),
+        (template::Part::Html, "Hello", "html"),
+        (template::Part::Text, "{{ otp", "text"),
+        (template::Part::Sms, "{{ otp | shout }}", "sms"),
+    ] {
+        let Err(Error::Invalid(invalid)) = preview(&[(part, source)], None) else { panic!("{field}") };
+        assert_eq!((invalid.code, &*invalid.field), ("invalid_template", field));
+    }
+    assert_eq!(world.inbox.count(), 0);
+    let german = OtpRequest { locale: "de".parse().ok(), ..OtpRequest::to(email("ann@example.org")) };
+    world.ask(&acme, german);
+    assert_eq!(world.inbox.all()[0].subject, "saved");
+}
+
+#[test]
+fn a_test_mail_goes_to_the_tenant_itself_and_counts() {
+    let world = World::new();
+    let acme = world.live();
+    let send = |to: Option<&str>| {
+        let to = to.map(|to| to.parse().unwrap());
+        let test = TestEmail { to, locale: Some("de".parse().unwrap()), ..TestEmail::default() };
+        wait(world.service.send_test_email(&acme, test))
+    };
+    let Err(Error::Invalid(invalid)) = send(Some("eve@example.org")) else { panic!("it should have been refused") };
+    assert_eq!((invalid.code, &*invalid.field), ("recipient_not_allowed", "to"));
+    send(None).unwrap();
+    send(Some("Ops@acme.example")).unwrap();
+    world.deliver();
+    let sent = world.inbox.all();
+    assert_eq!(sent.len(), 2);
+    assert_eq!((&*sent[0].to, &*sent[0].subject), ("ops@acme.example", "Ihr Code für Acme"));
+    assert_eq!(send(None).unwrap().value.limit.remaining, 0);
+    assert_eq!(refusal(send(None)), "rate_limit_exceeded");
 }

@@ -16,6 +16,7 @@ use crate::error::{Error, Limited};
 use crate::event::{Event, EventData, Person};
 use crate::id::{ChallengeId, EventId, MessageId};
 use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
+use crate::locale::Locale;
 use crate::message::{Channel, CodeOf, Content, Message, MessageState};
 use crate::notice::{About, Notice, Stationery};
 use crate::secret::{Digest32, Sealed};
@@ -43,6 +44,7 @@ pub(crate) struct RequestOtp {
     pub client: Option<Sealed>,
     pub network: Option<[u8; 16]>,
     pub purpose: String,
+    pub locale: Option<Locale>,
     pub approves: Option<Digest32>,
     pub approves_text: Option<Sealed>,
     pub metadata: Option<Sealed>,
@@ -304,6 +306,7 @@ impl RequestOtp {
             content: Content::Passcode(CodeOf {
                 challenge: challenge.id,
                 purpose: challenge.purpose.clone(),
+                locale: self.locale.clone(),
                 context: challenge.context,
                 context_text: self.approves_text.clone(),
                 kid: challenge.kid,

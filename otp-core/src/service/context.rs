@@ -15,13 +15,14 @@ use crate::clock::Timestamp;
 use crate::domain::Domain;
 use crate::error::Error;
 use crate::id::{SigningKeyId, TenantId};
+use crate::locale::Locale;
 use crate::plan::Plan;
-use crate::secret::{Digest32, TenantKeys};
+use crate::secret::{Digest32, Secret, TenantKeys};
 use crate::signing::StoredSigningKey;
 use crate::store::{FromRecord, Key, Read};
 use crate::subject::EmailAddress;
-use crate::template::OwnTemplates;
-use crate::tenant::{Mode, Space, Tenant};
+use crate::template::{Audience, MessageContext, OwnTemplates};
+use crate::tenant::{Mode, Settings, Space, Tenant};
 use crate::token::SigningKey;
 use crate::usage::CounterKey;
 
@@ -57,6 +58,31 @@ impl TenantContext {
     pub fn sender(&self, now: Timestamp) -> Option<EmailAddress> {
         let sender = self.tenant.settings.email.sender()?;
         self.domains.iter().any(|domain| domain.covers(&sender, now)).then_some(sender)
+    }
+
+    /// Whom a message for this purpose is for, who reads this if that is known.
+    pub fn audience<'a>(&'a self, purpose: &'a str, locale: Option<&'a Locale>) -> Audience<'a> {
+        Audience { purpose, locale, usual: self.tenant.settings.branding.locale.as_ref() }
+    }
+
+    /// What a message with this code looks like to its recipient; what was asked, and by whom, is left to be filled in.
+    pub fn message(&self, audience: &Audience<'_>, code: Secret, to: &str, at: Timestamp) -> MessageContext {
+        let Settings { branding, passcode, .. } = &self.tenant.settings;
+        MessageContext {
+            language: audience.language(),
+            app_name: branding.app_name.clone().unwrap_or_else(|| self.tenant.name.clone()),
+            otp: code,
+            expires_in_minutes: passcode.ttl.div_ceil(60),
+            context: None,
+            request_ip: None,
+            request_time: at,
+            support_url: branding.support_url.clone(),
+            user_email: to.to_owned(),
+            logo_url: branding.logo_url.clone(),
+            brand_color: branding.brand_color.clone(),
+            footer_text: branding.footer_text.clone(),
+            host: None,
+        }
     }
 
     pub fn issuer(&self, mode: Mode) -> &Issuer {
@@ -189,7 +215,7 @@ impl Service {
         let plans = &self.inner.plans;
         let plan = plans.named(&tenant.plan).unwrap_or(plans.first()).clone();
         // What is stored was checked; if an older version did so differently, codes are sent all the same.
-        let templates = OwnTemplates::of(&tenant.settings.email).unwrap_or_default();
+        let templates = OwnTemplates::of(&tenant.settings).unwrap_or_default();
         let installation = self.tenant_keys(TenantId::INSTALLATION);
         let issuers = [live?, test?];
         Ok(Some(TenantContext { tenant, plan, keys, installation, templates, domains, issuers, good_until }))

@@ -165,6 +165,7 @@ impl Reader<'_> {
             "channel": message.channel,
             "to": self.open(b"address", &message.address)?,
             "purpose": code.map(|code| &code.purpose),
+            "locale": code.map(|code| &code.locale),
             "context": context,
             "state": state,
             "stateSince": at.map(text),

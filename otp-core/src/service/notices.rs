@@ -51,8 +51,7 @@ impl Service {
         let code = proof.as_ref().map(|(_, code)| code.clone());
         let ip = client.ip.as_ref().map(IpAddr::to_string);
         let frame = Frame { url: &self.inner.issuer, proof, at: message.created_at, ip };
-        let Rendered { subject, html, text } =
-            render_letter(&letter(&notice, frame)).map_err(|error| Error::Internal(error.to_string()))?;
+        let Rendered { subject, html, text } = render_letter(&letter(&notice, frame))?;
         Ok(Outgoing {
             id: message.id,
             tenant: message.space.tenant,

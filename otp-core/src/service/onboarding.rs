@@ -73,8 +73,8 @@ impl Service {
             }
             Step::WebhookConfigured => tenant.settings.webhook.url.is_some(),
             Step::EmailTemplateConfigured => {
-                let Settings { branding, email, .. } = &tenant.settings;
-                *branding != Branding::default() || *email != EmailSettings::default()
+                let Settings { branding, email, templates, .. } = &tenant.settings;
+                *branding != Branding::default() || *email != EmailSettings::default() || !templates.is_empty()
             }
         }
     }

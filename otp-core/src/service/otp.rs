@@ -9,13 +9,14 @@ use super::context::TenantContext;
 use super::sessions::SignedIn;
 use super::worker::LEASE;
 use super::{Caller, Client, Revealed, Service};
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, is_purpose};
 use crate::clock::Timestamp;
 use crate::command::{RequestOtp, Requested, Verified, VerifyOtp, Wanted};
 use crate::error::Error;
 use crate::id::{ChallengeId, EventId, MessageId, SessionId, UserId};
 use crate::idempotency::{Answer, Idempotency, Once};
 use crate::limit::Allowance;
+use crate::locale::Locale;
 use crate::message::Channel;
 use crate::notice::Stationery;
 use crate::passcode::TypedCode;
@@ -47,6 +48,8 @@ pub struct OtpRequest {
     pub channel: Channel,
     /// What the code will be good for: up to 64 of `a-z 0-9 _ . -`.
     pub purpose: String,
+    /// What the recipient reads; what the tenant's settings say, if not set.
+    pub locale: Option<Locale>,
     /// What is being approved, up to 200 characters: bound into the code and shown in the message.
     pub context: Option<String>,
     /// Whether an unknown address may become a user. If not, an unknown one gets no message and no right code, and the
@@ -73,6 +76,7 @@ impl OtpRequest {
             address,
             channel,
             purpose: LOGIN.to_owned(),
+            locale: None,
             context: None,
             create_user: true,
             metadata: None,
@@ -221,6 +225,7 @@ impl Service {
             client: request.client.sealed_for(keys, random, &subject),
             network: request.client.network(keys),
             purpose: request.purpose,
+            locale: request.locale,
             approves,
             approves_text: request.context.as_ref().map(|text| seal(b"context", text.as_bytes())),
             metadata: metadata.map(|plain| seal(b"metadata", &plain)),
@@ -342,15 +347,14 @@ fn check_channel(channel: Channel, address: &Address) -> Result<(), Error> {
     }
 }
 
-fn check_purpose(purpose: &str) -> Result<(), Error> {
-    let admitted = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.-".contains(&byte);
-    if (1..=64).contains(&purpose.len()) && purpose.bytes().all(admitted) {
+pub(super) fn check_purpose(purpose: &str) -> Result<(), Error> {
+    if is_purpose(purpose) {
         return Ok(());
     }
     Err(Error::invalid("invalid_purpose", "purpose", "use 1 to 64 of a-z, 0-9, `_`, `.` and `-`"))
 }
 
-fn check_context(context: Option<&str>) -> Result<Option<Digest32>, Error> {
+pub(super) fn check_context(context: Option<&str>) -> Result<Option<Digest32>, Error> {
     let Some(context) = context else { return Ok(None) };
     if context.is_empty() || context.chars().count() > 200 || context.chars().any(char::is_control) {
         return Err(Error::invalid("invalid_context", "context", "use 1 to 200 characters without line breaks"));

@@ -16,8 +16,7 @@ use crate::message::{Channel, CodeOf, Content, Message, MessageState, Outgoing, 
 use crate::notice::NoticeKind;
 use crate::signup::Signup;
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled, Snapshot};
-use crate::template::{self, MessageContext, Rendered};
-use crate::tenant::Settings;
+use crate::template::{MessageContext, Rendered};
 use crate::usage::{Counter, CounterKey, ErrorCategory, Route, Span};
 
 /// A sweep of many rounds notes the time once.
@@ -156,37 +155,27 @@ impl Service {
         let approving = carried.context_text.as_ref().map(|sealed| open(b"context", sealed)).transpose()?;
         let client = SealedClient::open(keys, &message.subject, message.client.as_ref())?;
         let code = carried.derivation(message.space, &message.subject).code(keys).ok_or(crate::secret::CannotOpen)?;
-        let Settings { branding, email, .. } = &tenant.tenant.settings;
-        let app_name = branding.app_name.clone().unwrap_or_else(|| tenant.tenant.name.clone());
+        let audience = tenant.audience(&carried.purpose, carried.locale.as_ref());
         let context = MessageContext {
-            app_name: app_name.clone(),
-            otp: code.clone(),
             expires_in_minutes: message.pointless_at.since(message.created_at).as_secs().div_ceil(60) as u32,
             context: approving,
             request_ip: client.ip.map(|ip| ip.to_string()),
-            request_time: message.created_at,
-            support_url: branding.support_url.clone(),
-            user_email: to.clone(),
-            logo_url: branding.logo_url.clone(),
-            brand_color: branding.brand_color.clone(),
-            footer_text: branding.footer_text.clone(),
-            host: None,
+            ..tenant.message(&audience, code.clone(), &to, message.created_at)
         };
-        let failed = |error: template::TemplateError| Error::Internal(error.to_string());
         let (subject, text, html) = match message.channel {
             Channel::Email => {
-                let built_in = template::render(&context).map_err(failed)?;
-                let Rendered { subject, html, text } = tenant.templates.render(&context, built_in);
+                let Rendered { subject, html, text } = tenant.templates.mail(&context, &audience)?;
                 (subject, text, Some(html))
             }
-            Channel::Sms | Channel::Whatsapp => (String::new(), template::render_sms(&context).map_err(failed)?, None),
+            Channel::Sms | Channel::Whatsapp => (String::new(), tenant.templates.sms(&context, &audience)?, None),
         };
+        let email = &tenant.tenant.settings.email;
         Ok(Outgoing {
             id: message.id,
             tenant: message.space.tenant,
             channel: message.channel,
             to,
-            from_name: Some(email.from_name.clone().unwrap_or(app_name)),
+            from_name: Some(email.from_name.clone().unwrap_or(context.app_name)),
             from_email: tenant.sender(self.now()).map(|address| address.display().to_owned()),
             reply_to: email.reply_to.clone(),
             subject,

@@ -12,24 +12,24 @@ use super::one_line;
 pub const MAX_SOURCE: usize = 64 * 1024;
 /// Bytes of the longest rendered text.
 pub const MAX_OUTPUT: usize = 256 * 1024;
-/// Bytes of the longest value; a longer one is cut.
+/// Bytes of the longest value of a tenant's own variable.
 pub const MAX_VALUE: usize = 1024;
 const MAX_DEPTH: usize = 8;
 
-/// The names that every template knows.
-pub const NAMES: [&str; 12] = [
-    "otp",
-    "otpGrouped",
-    "expiresIn",
-    "appName",
-    "userEmail",
-    "supportUrl",
-    "logoUrl",
-    "brandColor",
-    "footerText",
-    "context",
-    "requestIp",
-    "requestTime",
+/// The names that every template knows, and the bytes of the longest value of each; a longer one is cut.
+pub const NAMES: [(&str, usize); 12] = [
+    ("otp", 16),
+    ("otpGrouped", 24),
+    ("expiresIn", 8),
+    ("appName", 800),
+    ("userEmail", 1024),
+    ("supportUrl", 2048),
+    ("logoUrl", 2048),
+    ("brandColor", 16),
+    ("footerText", 4000),
+    ("context", 800),
+    ("requestIp", 64),
+    ("requestTime", 32),
 ];
 
 /// A template that was understood.
@@ -81,7 +81,7 @@ impl Template {
     /// # Errors
     /// The first [`Mistake`].
     pub fn parse<'a>(source: &str, known: impl IntoIterator<Item = &'a str>) -> Result<Self, Mistake> {
-        let known = NAMES.into_iter().chain(known).map(str::to_lowercase).collect();
+        let known = NAMES.map(|(name, _)| name).into_iter().chain(known).map(str::to_lowercase).collect();
         let mut parser = Parser { source, at: 0, known };
         if source.len() > MAX_SOURCE {
             return Err(parser.mistake(0, format!("keep the template within {MAX_SOURCE} bytes")));
@@ -128,13 +128,18 @@ fn write(nodes: &[Node], values: &Values, escape: Escape, output: &mut String) -
 }
 
 fn filtered(value: &str, filters: &[Filter]) -> String {
-    let cut = value.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= MAX_VALUE).last();
-    filters.iter().fold(one_line(&value[..cut.unwrap_or(0)]), |value, filter| match filter {
+    filters.iter().fold(one_line(value), |value, filter| match filter {
         Filter::Upper => value.to_uppercase(),
         Filter::Lower => value.to_lowercase(),
         Filter::Default(text) if value.is_empty() => text.clone(),
         Filter::Default(_) => value,
     })
+}
+
+/// As much of the value as the name may have.
+pub fn cut(value: &str, most: usize) -> &str {
+    let end = value.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= most).last();
+    &value[..end.unwrap_or(0)]
 }
 
 fn push(output: &mut String, value: &str, escape: Escape) {
@@ -195,7 +200,11 @@ impl<'a> Parser<'a> {
     }
 
     fn value(&self, inside: &str, begin: usize) -> Result<Node, Mistake> {
-        let mut parts = inside.split('|');
+        let mut quoted = false;
+        let mut parts = inside.split(|c: char| {
+            quoted ^= c == '"';
+            c == '|' && !quoted
+        });
         let name = self.name(parts.next().unwrap_or_default(), begin)?;
         let filters = parts.map(|filter| self.filter(filter.trim(), begin)).collect::<Result<_, _>>()?;
         Ok(Node::Value { name, filters })

@@ -6,9 +6,13 @@ use serde_json::{Map, Value};
 use super::Settings;
 use crate::error::Error;
 use crate::secret::Digest32;
+use crate::template::TemplateEntry;
 
 /// Objects whose names are the tenant's own.
 const FREE: [&str; 2] = ["emailConfig.variables", "tokens.customClaims"];
+
+/// A list of objects, whose names are known.
+const TEMPLATES: &str = "templates";
 
 /// Bytes of a value that stands in a [`Change`] as it is.
 const LONGEST_VALUE: usize = 1024;
@@ -50,8 +54,11 @@ impl Settings {
         merge(&mut document, patch);
         serde_path_to_error::deserialize(document).map_err(|error| {
             let path = error.path().to_string();
-            // Of a list the whole is named: the message shows which entry.
-            let path = path.split('[').next().unwrap_or_default().to_owned();
+            // Of other lists the whole is named: the message shows which entry.
+            let path = match path.strip_prefix(TEMPLATES) {
+                Some(_) => path,
+                None => path.split('[').next().unwrap_or_default().to_owned(),
+            };
             Error::invalid(code_of(&path), path, error.inner())
         })
     }
@@ -68,6 +75,7 @@ fn code_of(path: &str) -> &'static str {
     match path {
         "allowedOrigins" => "invalid_origin",
         "allowedIps" => "invalid_ip",
+        path if path.ends_with(".locale") => "invalid_locale",
         _ => "invalid_field",
     }
 }
@@ -94,6 +102,12 @@ fn unknown(document: &Map<String, Value>, patch: &Map<String, Value>, path: &str
         match (known, value) {
             (Value::Object(document), Value::Object(patch)) if !FREE.contains(&path.as_str()) => {
                 unknown(document, patch, &path)
+            }
+            (_, Value::Array(entries)) if path == TEMPLATES => {
+                let Ok(Value::Object(known)) = serde_json::to_value(TemplateEntry::default()) else { return None };
+                let objects =
+                    entries.iter().enumerate().filter_map(|(number, entry)| Some((number, entry.as_object()?)));
+                objects.into_iter().find_map(|(number, entry)| unknown(&known, entry, &format!("{path}[{number}]")))
             }
             _ => None,
         }

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::settings::{LONGEST_URL, invalid};
 use crate::error::{Error, InvalidField};
+use crate::locale::Locale;
 use crate::message::Channel;
 use crate::subject::EmailAddress;
-use crate::template::OwnTemplates;
 
 const ONE_LINE: &str = "use 1 to 200 characters on one line";
 
@@ -86,6 +86,8 @@ pub struct Branding {
     pub brand_color: Option<String>,
     /// What stands at the end of every message.
     pub footer_text: Option<String>,
+    /// What recipients read, unless a request tells; English, if not set.
+    pub locale: Option<Locale>,
 }
 
 impl EmailSettings {
@@ -97,7 +99,7 @@ impl EmailSettings {
             let parsed = address.as_deref().map(str::parse::<EmailAddress>).transpose();
             parsed.map_err(|error| Error::invalid_field("invalid_email", field, error))?;
         }
-        OwnTemplates::of(self).map(drop)
+        Ok(())
     }
 
     /// The sender's address, if it is set.

@@ -14,6 +14,7 @@ use crate::access::{OriginPattern, parse_network};
 use crate::error::{Error, InvalidField};
 use crate::event::EventFilter;
 use crate::plan::{Feature, Plan};
+use crate::template::{OwnTemplates, TemplateEntry, check_entries};
 use crate::token::{Algorithm, Claims};
 
 const DAY: u32 = 86_400;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub channels: Channels,
     /// How messages look.
     pub branding: Branding,
+    /// Templates for a purpose, a language, or both; those for all mails are in the section of mails.
+    pub templates: Vec<TemplateEntry>,
     /// How long what is about people is kept.
     pub privacy: PrivacySettings,
 }
@@ -165,6 +168,8 @@ impl Settings {
         self.tokens.check()?;
         self.passcode.check()?;
         self.branding.check()?;
+        check_entries(&self.templates)?;
+        OwnTemplates::check(self)?;
         self.privacy.check()
     }
 
@@ -196,6 +201,12 @@ impl Settings {
             (
                 self.email.templates().iter().any(|template| template.is_some())
                     && self.email != before.email
+                    && !plan.features.contains(&Feature::CustomTemplates),
+                "templates of its own",
+            ),
+            (
+                !self.templates.is_empty()
+                    && self.templates != before.templates
                     && !plan.features.contains(&Feature::CustomTemplates),
                 "templates of its own",
             ),

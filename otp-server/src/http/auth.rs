@@ -23,6 +23,7 @@ use super::body::Unread;
 use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceHeader, OnceProblems, WriteProblems};
 use super::limits;
 use super::problem::Problem;
+use super::templates;
 
 /// Asks for a code.
 #[derive(Deserialize, ToSchema)]
@@ -36,6 +37,9 @@ pub struct RequestOtpBody {
     /// What the code will be good for.
     #[schema(default = "login", example = "login")]
     purpose: Option<String>,
+    /// What the recipient reads (BCP 47); `branding.locale` if left out.
+    #[schema(example = "de-CH")]
+    locale: Option<String>,
     /// What is being approved: bound into the code and shown in the message.
     #[schema(example = "Pay 120 EUR to Acme")]
     context: Option<String>,
@@ -128,6 +132,7 @@ pub async fn request_otp(
     let base = OtpRequest::to(address);
     let request = OtpRequest {
         purpose: body.purpose.unwrap_or(base.purpose),
+        locale: templates::locale(body.locale.as_deref())?,
         context: body.context,
         create_user: body.create_user.unwrap_or(true),
         metadata: body.metadata,
@@ -146,7 +151,8 @@ pub async fn send(app: &App, caller: &Caller, request: OtpRequest) -> Result<Res
     Ok(sent(caller, deliver, answer))
 }
 
-fn sent(caller: &Caller, deliver: Deliver, answer: Answer<OtpChallenge>) -> Response {
+/// Words the answer about a code that was sent.
+pub fn sent(caller: &Caller, deliver: Deliver, answer: Answer<OtpChallenge>) -> Response {
     let challenge = answer.value;
     let code = challenge.code.as_ref().map(|code| code.expose().to_owned());
     let (code, test_code) = if deliver == Deliver::Caller { (code, None) } else { (None, code) };

@@ -183,6 +183,7 @@ impl Section {
     const TOKENS: Self = Self::Object("tokens");
     const ORIGINS: Self = Self::List("allowedOrigins");
     const IPS: Self = Self::List("allowedIps");
+    const TEMPLATES: Self = Self::List("templates");
 
     fn schema(self) -> Object {
         match self {
@@ -209,6 +210,9 @@ sections! {
     /// Changes which networks may call.
     networks, "configureIpAllowlist", "/admin/config/ip-allowlist", IPS, NetworksChange,
         {"allowedIps": ["203.0.113.0/24"]};
+    /// Changes the templates for purposes and languages. They stand in the place of all that were there.
+    templates, "configureTemplates", "/admin/config/templates", TEMPLATES, TemplatesChange,
+        {"templates": [{"locale": "de", "subject": "Ihr Code für {{appName}}"}]};
 }
 
 async fn write_section(

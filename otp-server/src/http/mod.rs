@@ -28,6 +28,7 @@ mod settings;
 mod signup;
 mod signup_page;
 mod standing;
+mod templates;
 mod usage;
 mod users;
 
@@ -147,6 +148,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(configuration::tokens))
         .routes(paths!(configuration::origins))
         .routes(paths!(configuration::networks))
+        .routes(paths!(configuration::templates))
+        .routes(paths!(templates::preview))
+        .routes(paths!(templates::test_email))
         .routes(paths!(configuration::versions))
         .routes(paths!(configuration::restore))
         .routes(paths!(audit::logs))

@@ -56,8 +56,12 @@ fn example() -> Map<String, Value> {
         "tokens": {"customClaims": {"tier": "gold"}},
         "branding": {
             "appName": "Acme", "supportUrl": "https://acme.com/help", "logoUrl": "https://acme.com/logo.png",
-            "brandColor": "#0a7f5a", "footerText": "Acme Ltd, 1 Main Street",
+            "brandColor": "#0a7f5a", "footerText": "Acme Ltd, 1 Main Street", "locale": "de-CH",
         },
+        "templates": [{
+            "purpose": "login", "locale": "de", "subject": "Ihr Code für {{appName}}", "html": "<p>{{otpGrouped}}</p>",
+            "text": "{{otpGrouped}}", "sms": "{{otp}} ist Ihr Code.",
+        }],
         "privacy": {"inactiveUserDays": 730},
     });
     let patch = all.as_object().cloned().unwrap_or_default();
@@ -98,8 +102,12 @@ fn schema(usual: &Value, example: &Value, form: Form) -> RefOr<Schema> {
                 object.schema_type(or_null(Type::Object, is_written)).into()
             }
         },
-        Value::Array(_) => {
-            let items = ObjectBuilder::new().schema_type(Type::String);
+        Value::Array(entries) => {
+            let items: RefOr<Schema> = match entries.first() {
+                // Which of its fields an entry has is up to the customer.
+                Some(Value::Object(entry)) => object(&Map::new(), entry, Form::Written).into(),
+                _ => ObjectBuilder::new().schema_type(Type::String).into(),
+            };
             ArrayBuilder::new().schema_type(or_null(Type::Array, is_written)).items(items).into()
         }
         Value::Bool(_) => plain(Type::Boolean).into(),

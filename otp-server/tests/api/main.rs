@@ -31,5 +31,6 @@ mod sockets;
 mod statuses;
 mod store;
 mod strangers;
+mod templates;
 mod users;
 mod zone;

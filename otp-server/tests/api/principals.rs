@@ -57,6 +57,9 @@ PUT /admin/config/webhooks        key?  sk    ok    ok    ok    key!  key!  key?
 PUT /admin/config/tokens          key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 PUT /admin/config/origins         key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 PUT /admin/config/ip-allowlist    key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/config/templates       key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /admin/config/email/test     key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /admin/templates/preview     key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 GET /admin/config/versions        key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 POST /admin/config/versions/1/restore key? sk ok    ok    ok    key!  key!  key?  key?  key?
 GET /admin/users                  key?  sk    ok    ok    ok    key!  key!  key?  key?  key?

@@ -91,6 +91,7 @@ fn every_route_is_documented() {
         GET /health/live\n\
         GET /health/ready\n\
         GET /signup/verify\n\
+        POST /admin/config/email/test\n\
         POST /admin/config/versions/{version}/restore\n\
         POST /admin/customers\n\
         POST /admin/customers/me/upgrade\n\
@@ -101,6 +102,7 @@ fn every_route_is_documented() {
         POST /admin/domains/verify\n\
         POST /admin/domains/{domain}/verify\n\
         POST /admin/onboarding/test-otp\n\
+        POST /admin/templates/preview\n\
         POST /auth/logout\n\
         POST /auth/refresh\n\
         POST /auth/request-otp\n\
@@ -114,6 +116,7 @@ fn every_route_is_documented() {
         PUT /admin/config/ip-allowlist\n\
         PUT /admin/config/origins\n\
         PUT /admin/config/rate-limits\n\
+        PUT /admin/config/templates\n\
         PUT /admin/config/tokens\n\
         PUT /admin/config/webhooks\n\
         PUT /admin/customers/me\n\

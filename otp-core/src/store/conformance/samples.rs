@@ -146,6 +146,7 @@ fn content(tenant: TenantId, number: u64) -> Content {
     Content::Passcode(CodeOf {
         challenge: ChallengeId::from_bytes(id(number)),
         purpose: "login".into(),
+        locale: "de-CH".parse().ok(),
         context: None,
         context_text: None,
         kid: 1,
