@@ -1,6 +1,8 @@
 //! Messages: [`Mailer`], what it is handed, and the record of it in the queue. Most carry the code of a challenge to an end
 //! user; the others are [notices](crate::notice) of the installation to the people who run its tenants.
 
+mod segments;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +18,8 @@ use crate::secret::{Digest32, Sealed, Secret};
 use crate::store::{Due, Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::tenant::Space;
+
+pub use segments::{Segments, SmsEncoding};
 
 /// The way a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,7 +66,6 @@ pub struct Outgoing {
     pub channel: Channel,
     /// Address or E.164 number of the recipient.
     pub to: String,
-    /// The name shown as sender where the tenant set one.
     /// The name shown as sender, where it is not the installation's own; the address is the mailer's.
     pub from_name: Option<String>,
     /// The sender's address where the tenant set one, of a domain that is its own; the mailer's otherwise.
@@ -92,6 +95,8 @@ impl std::fmt::Debug for Outgoing {
 pub struct Receipt {
     /// The provider's own id of the message.
     pub provider_id: Option<String>,
+    /// The parts of a text message, where the provider counted them.
+    pub segments: Option<u32>,
 }
 
 /// A provider did not take the message. The reason is kept and shown to the tenant: it must name no code and no address.
@@ -104,6 +109,13 @@ pub enum SendError {
         reason: String,
         /// How long it asked to be left alone.
         retry_after: Option<Duration>,
+    },
+    /// It takes no such messages as things are, and nothing is wrong with this one: a credential is dead, a quota is used up,
+    /// a sender is not set up. Another provider may take it, and so may this one once somebody has put that right.
+    #[error("unusable: {reason}")]
+    Unusable {
+        /// What the provider said.
+        reason: String,
     },
     /// It will never take this message.
     #[error("permanent: {reason}")]
@@ -133,7 +145,7 @@ pub trait Mailer: Send + Sync + 'static {
     /// Hands the message over; `Ok` means that the provider has accepted responsibility for it.
     ///
     /// # Errors
-    /// [`SendError::Temporary`] to be tried again, [`SendError::Permanent`] never.
+    /// [`SendError::Temporary`] and [`SendError::Unusable`] to be tried again, [`SendError::Permanent`] never.
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError>;
 }
 
@@ -156,6 +168,9 @@ pub enum MessageState {
         at: Timestamp,
         /// The provider's id of it.
         provider_id: Option<String>,
+        /// The parts of a text message, where the provider counted them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        segments: Option<u32>,
     },
     /// No provider will ever take it.
     Failed {

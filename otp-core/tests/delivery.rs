@@ -40,7 +40,7 @@ fn a_sent_message_is_written_down_as_sent() {
     assert_eq!(wait(world.service.deliver_fresh(10)).unwrap(), sent(1));
     let message = message(&world);
     let provider_id = Some(format!("provider-{}", message.id));
-    assert_eq!(message.state, MessageState::Sent { at: world.now(), provider_id });
+    assert_eq!(message.state, MessageState::Sent { at: world.now(), provider_id, segments: None });
     assert_eq!((message.tries, message.due.at, message.due.lease), (1, None, None));
     assert_eq!(world.counter(acme.space(), Counter::EmailsSent, Span::Hour), 1);
     for _ in 0..3 {
@@ -152,6 +152,21 @@ fn a_message_that_will_never_be_taken_is_told_of() {
         assert_eq!(world.deliver(), Delivered::default());
     }
     assert_eq!(world.counter(acme.space(), Counter::EmailsSent, Span::Hour), 0);
+}
+
+#[test]
+fn a_provider_that_cannot_send_at_all_loses_no_message() {
+    let world = World::new();
+    let acme = world.live();
+    let dead = || SendError::Unusable { reason: "401: the key is dead".to_owned() };
+    world.inbox.refuse(std::iter::repeat_with(dead).take(5));
+    world.request_to(&acme, ANN).unwrap();
+    for _ in 0..5 {
+        assert_eq!(world.deliver(), Delivered { retried: 1, ..Delivered::default() });
+        world.clock.advance(30 * SECOND);
+    }
+    assert_eq!(message(&world).last_error.as_deref(), Some("401: the key is dead"));
+    assert_eq!(world.deliver(), sent(1), "somebody has set another key");
 }
 
 #[test]

@@ -193,9 +193,9 @@ impl Service {
         let mut also = Changes::none();
         message.due = Due::default();
         match outcome {
-            Outcome::Taken(Receipt { provider_id }) => {
+            Outcome::Taken(Receipt { provider_id, segments }) => {
                 message.tries += 1;
-                message.state = MessageState::Sent { at: now, provider_id };
+                message.state = MessageState::Sent { at: now, provider_id, segments };
                 let sent = match message.channel {
                     Channel::Email => Counter::EmailsSent,
                     Channel::Sms => Counter::SmsSent,
@@ -214,12 +214,11 @@ impl Service {
 
     fn refused(&self, message: &mut Message, also: &mut Changes, error: SendError, now: Timestamp) {
         message.tries += 1;
+        let backoff = Duration::from_secs(1 << message.tries.min(6)).min(LONGEST_BACKOFF);
         let (reason, again_at) = match error {
             SendError::Permanent { reason } => (reason, None),
-            SendError::Temporary { reason, retry_after } => {
-                let backoff = Duration::from_secs(1 << message.tries.min(6)).min(LONGEST_BACKOFF);
-                (reason, Some(now + retry_after.unwrap_or(backoff)))
-            }
+            SendError::Temporary { reason, retry_after } => (reason, Some(now + retry_after.unwrap_or(backoff))),
+            SendError::Unusable { reason } => (reason, Some(now + backoff)),
         };
         message.last_error = Some(reason.clone());
         match again_at.filter(|again| *again < message.pointless_at) {

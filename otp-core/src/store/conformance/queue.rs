@@ -77,7 +77,7 @@ pub async fn an_expired_lease_returns(fixture: &impl Fixture) {
 }
 
 fn settled(number: u64, who: LeaseId, due: Due) -> Settled {
-    let state = MessageState::Sent { at: NOW, provider_id: None };
+    let state = MessageState::Sent { at: NOW, provider_id: None, segments: None };
     let record = Message { state, tries: 1, ..message(tenant(1), number, due) }.into();
     let mut also = Changes { adds: vec![Add::one(counter(tenant(1)))], ..Changes::none() };
     also.put(register(number, i64::from(who[0])));
