@@ -10,5 +10,11 @@ pub mod http;
 pub mod listen;
 mod logging;
 pub mod mail;
+pub mod outbound;
 pub mod password_pool;
+pub mod provider;
 pub mod worker;
+
+#[cfg(test)]
+#[path = "../tests/support/capture.rs"]
+mod capture;

@@ -3,7 +3,7 @@
 mod browser;
 mod file;
 mod mailbox;
-mod peer;
+pub(crate) mod peer;
 mod smtp;
 mod stubborn;
 mod url;

@@ -102,10 +102,10 @@ pub(super) fn server(url: &str) -> SmtpUrl {
 }
 
 /// A certificate authority of the test's own, and a certificate for localhost that it signed.
-pub(super) struct Certificates(TempDir);
+pub(crate) struct Certificates(TempDir);
 
 impl Certificates {
-    pub(super) fn make() -> Self {
+    pub(crate) fn make() -> Self {
         let made = Self(tempfile::tempdir().unwrap());
         made.openssl("ca", "/CN=Test CA", &["-addext", "keyUsage=critical,keyCertSign"]);
         let (ca, ca_key) = (made.path("ca.pem"), made.path("ca.key"));
@@ -114,7 +114,7 @@ impl Certificates {
         made
     }
 
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         PathBuf::from(self.0.path()).join(name).into_os_string().into_string().unwrap()
     }
 
