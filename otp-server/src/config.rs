@@ -130,7 +130,7 @@ impl Config {
             master_key: layers.read(Setting::MasterKey, values::optional(values::master_key))?,
             admin_token: layers.read(Setting::AdminToken, values::optional(values::admin_token))?,
             mail_url: layers
-                .read(Setting::MailUrl, |text| text.parse::<MailUrl>().map_err(|error| error.to_string()))?,
+                .read(Setting::MailUrl, |text| MailUrl::parse(text, variable).map_err(|error| error.to_string()))?,
             mail_from: layers
                 .read(Setting::MailFrom, |text| text.parse::<MailFrom>().map_err(|error| error.to_string()))?,
             public_url: layers.read(Setting::PublicUrl, values::optional(values::public_url))?,
@@ -162,6 +162,11 @@ fn named_file(flag: Option<&Path>) -> Result<Option<(PathBuf, &'static str)>, Mi
     }
     let path = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty());
     Ok(path.map(|path| (path.into(), FILE_VARIABLE)))
+}
+
+/// A variable that is not the program's own; one that is not UTF-8 is as good as none.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok()
 }
 
 fn environment() -> Result<Layers, Mistake> {

@@ -11,7 +11,7 @@ use otp_core::{Clock, MessageId, Secret, Timestamp};
 use tokio::sync::broadcast;
 
 use super::MailFrom;
-use super::mime::Unsendable;
+use super::letter::Unsendable;
 
 pub use pages::routes;
 

@@ -1,10 +1,12 @@
 //! Mail: where it goes ([`MailUrl`]), who it comes from ([`MailFrom`]), and the mailers behind that.
 //!
-//! [`mailer`] builds the one that a URL names: an SMTP server ([`SmtpMailer`]), files ([`FileMailer`]), or the built-in
-//! [`Mailbox`] with its page at `/dev/mailbox`.
+//! [`mailer`] builds the one that a URL names: an SMTP server ([`SmtpMailer`]), a service that takes mail over HTTP
+//! ([`HttpMailer`]), files ([`FileMailer`]), or the built-in [`Mailbox`] with its page at `/dev/mailbox`.
 
 mod file;
 mod from;
+mod http;
+mod letter;
 mod mailbox;
 mod mime;
 mod smtp;
@@ -20,8 +22,12 @@ use std::sync::Arc;
 use otp_core::Clock;
 use otp_core::message::Mailer;
 
+use crate::outbound::Outbound;
+use crate::provider::{HttpMailer, ProviderFault};
+
 pub use file::FileMailer;
 pub use from::{InvalidMailFrom, MailFrom};
+pub use http::{AwsCredentials, HttpMailUrl, MailService, Ses};
 pub use mailbox::{Mail, Mailbox, routes};
 pub use smtp::{ServerFault, SmtpMailer};
 pub use url::{InvalidMailUrl, Login, MailUrl, SmtpTls, SmtpUrl};
@@ -33,6 +39,8 @@ pub enum Built {
     Mailbox(Arc<Mailbox>),
     /// A mail server.
     Smtp(Arc<SmtpMailer>),
+    /// A service that takes mail over HTTP.
+    Http(Arc<HttpMailer>),
     /// Files.
     File(Arc<FileMailer>),
 }
@@ -59,6 +67,9 @@ pub enum MailSetupError {
         "TLS to the mail server cannot be set up: {0}; install ca-certificates, or name a certificate with `ca=FILE`"
     )]
     Tls(lettre::transport::smtp::Error),
+    /// There is nothing to check a service's certificate against.
+    #[error("TLS cannot be set up: {0}; install ca-certificates")]
+    Trust(#[from] rustls::Error),
     /// The folder of `file:` cannot be written to.
     #[error("mails cannot be written to {path}: {source}")]
     Folder {
@@ -75,6 +86,9 @@ pub enum MailCheckError {
     /// The mail server cannot be used.
     #[error(transparent)]
     Server(ServerFault),
+    /// The service cannot be used.
+    #[error(transparent)]
+    Service(ProviderFault),
     /// The folder cannot be written to.
     #[error(transparent)]
     Folder(MailSetupError),
@@ -88,6 +102,7 @@ pub fn mailer(url: &MailUrl, from: &MailFrom, clock: Arc<dyn Clock>) -> Result<B
     Ok(match url {
         MailUrl::Mailbox => Built::Mailbox(Arc::new(Mailbox::new(from.clone(), clock))),
         MailUrl::Smtp(server) => Built::Smtp(Arc::new(SmtpMailer::new(server, from.clone(), clock)?)),
+        MailUrl::Http(service) => Built::Http(Arc::new(http::mailer(service, from.clone(), Outbound::new()?, clock))),
         MailUrl::File(folder) => Built::File(Arc::new(FileMailer::new(folder.clone(), from.clone(), clock)?)),
     })
 }
@@ -98,6 +113,7 @@ impl Built {
         match self {
             Built::Mailbox(mailbox) => Arc::clone(mailbox) as Arc<dyn Mailer>,
             Built::Smtp(mailer) => Arc::clone(mailer) as Arc<dyn Mailer>,
+            Built::Http(mailer) => Arc::clone(mailer) as Arc<dyn Mailer>,
             Built::File(mailer) => Arc::clone(mailer) as Arc<dyn Mailer>,
         }
     }
@@ -106,11 +122,12 @@ impl Built {
     pub fn mailbox(&self) -> Option<&Arc<Mailbox>> {
         match self {
             Built::Mailbox(mailbox) => Some(mailbox),
-            Built::Smtp(_) | Built::File(_) => None,
+            Built::Smtp(_) | Built::Http(_) | Built::File(_) => None,
         }
     }
 
-    /// Tries all that can be tried without sending a mail: the server is connected to and logged in at, a file is written.
+    /// Tries all that can be tried without sending a mail: the server is connected to and logged in at, the service is asked
+    /// about the account, a file is written.
     ///
     /// # Errors
     /// What is wrong, and where it can be told what to do about it.
@@ -118,6 +135,7 @@ impl Built {
         match self {
             Built::Mailbox(_) => Ok(()),
             Built::Smtp(mailer) => mailer.check().await.map_err(MailCheckError::Server),
+            Built::Http(mailer) => mailer.check().await.map_err(MailCheckError::Service),
             Built::File(mailer) => mailer.check().await.map_err(MailCheckError::Folder),
         }
     }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use otp_core::Secret;
-use percent_encoding::percent_decode_str;
 use url::{Host, Url};
+
+use super::HttpMailUrl;
+use crate::outbound::is_loopback;
+use crate::provider::{InvalidProviderUrl, percent_decoded};
 
 const SMTP_PORT: u16 = 25;
 const SUBMISSION_PORT: u16 = 587;
@@ -19,6 +22,8 @@ pub enum MailUrl {
     Mailbox,
     /// `smtp://` or `smtps://`, handed to a mail server.
     Smtp(SmtpUrl),
+    /// `resend:`, `sendgrid:` or `ses:`, handed to a service over HTTP.
+    Http(HttpMailUrl),
     /// `file:DIR`, one file a mail.
     File(PathBuf),
 }
@@ -63,7 +68,7 @@ pub struct Login {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMailUrl {
     /// There is no scheme, or one that is not known.
-    #[error("it must begin with `mailbox:`, `smtp://`, `smtps://` or `file:`")]
+    #[error("it must begin with `mailbox:`, `smtp://`, `smtps://`, `resend:`, `sendgrid:`, `ses:` or `file:`")]
     Scheme,
     /// `mailbox:` is followed by something.
     #[error("`mailbox:` stands alone; remove what follows it")]
@@ -112,18 +117,34 @@ pub enum InvalidMailUrl {
     /// A certificate authority without TLS.
     #[error("`ca=` has no use without TLS; remove it, or write `tls=starttls` or `tls=required`")]
     UselessCa,
+    /// The URL of a service is wrong.
+    #[error(transparent)]
+    Service(#[from] InvalidProviderUrl),
 }
 
 impl FromStr for MailUrl {
     type Err = InvalidMailUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidMailUrl> {
+        Self::parse(text, |_| None)
+    }
+}
+
+impl MailUrl {
+    /// Reads a URL. `variable` reads the environment, where the credentials of AWS may be.
+    ///
+    /// # Errors
+    /// What is wrong, and how to write it instead.
+    pub fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidMailUrl> {
         let (scheme, rest) = text.trim().split_once(':').ok_or(InvalidMailUrl::Scheme)?;
         match scheme.to_ascii_lowercase().as_str() {
             "mailbox" if rest.is_empty() => Ok(MailUrl::Mailbox),
             "mailbox" => Err(InvalidMailUrl::AfterMailbox),
             "file" => folder(rest).map(MailUrl::File),
             "smtp" | "smtps" => SmtpUrl::parse(text.trim()).map(MailUrl::Smtp),
+            "resend" => Ok(MailUrl::Http(HttpMailUrl::resend(rest)?)),
+            "sendgrid" => Ok(MailUrl::Http(HttpMailUrl::sendgrid(rest)?)),
+            "ses" => Ok(MailUrl::Http(HttpMailUrl::ses(rest, variable)?)),
             _ => Err(InvalidMailUrl::Scheme),
         }
     }
@@ -231,19 +252,7 @@ fn tls_of(word: &str) -> Result<SmtpTls, InvalidMailUrl> {
 }
 
 fn decoded(text: &str, part: &'static str) -> Result<String, InvalidMailUrl> {
-    let is_escape = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    if !text.split('%').skip(1).all(is_escape) {
-        return Err(InvalidMailUrl::Encoding(part));
-    }
-    percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| InvalidMailUrl::Encoding(part))
-}
-
-fn is_loopback(host: &Host) -> bool {
-    match host {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.to_canonical().is_loopback(),
-    }
+    percent_decoded(text).ok_or(InvalidMailUrl::Encoding(part))
 }
 
 fn without_brackets(host: Host) -> String {
@@ -259,6 +268,7 @@ impl fmt::Display for MailUrl {
         match self {
             MailUrl::Mailbox => f.write_str("mailbox:"),
             MailUrl::Smtp(server) => write!(f, "smtp://{server}?tls={}", server.tls.as_str()),
+            MailUrl::Http(service) => service.fmt(f),
             MailUrl::File(folder) => write!(f, "file:{}", folder.display()),
         }
     }

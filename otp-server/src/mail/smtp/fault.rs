@@ -46,14 +46,6 @@ impl Fault {
     pub(super) fn of(step: Step, error: Error) -> Self {
         Self { step, cause: Cause::of(&error) }
     }
-
-    fn is_permanent(&self) -> bool {
-        match self.cause {
-            Cause::Refused { status, .. } => status >= 500,
-            Cause::Lacking => self.step == Step::Send,
-            _ => false,
-        }
-    }
 }
 
 impl Cause {
@@ -96,9 +88,11 @@ fn enhanced_status(error: &Error) -> Option<String> {
 impl From<Fault> for SendError {
     fn from(fault: Fault) -> Self {
         let reason = fault.to_string();
-        match fault.is_permanent() {
-            true => SendError::Permanent { reason },
-            false => SendError::Temporary { reason, retry_after: None },
+        match (fault.step, fault.cause) {
+            (Step::Send, Cause::Refused { status: 500.., .. } | Cause::Lacking) => SendError::Permanent { reason },
+            // Before the mail is named it is the credentials that are wrong, or this client is not wanted.
+            (_, Cause::Refused { status: 500.., .. }) => SendError::Unusable { reason },
+            _ => SendError::Temporary { reason, retry_after: None },
         }
     }
 }

@@ -75,6 +75,8 @@ async fn other_channels_are_kept_too_and_a_repeat_once() {
     mailbox.send(&sms(1)).await.unwrap();
     let mails = list(&router).await;
     assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0]["sms"], json!({"encoding": "GSM-7", "segments": 1}), "its parts are counted");
+    assert!(mails[1].get("sms").is_none());
     assert_eq!(
         (&mails[0]["channel"], &mails[0]["from"], &mails[0]["hasHtml"]),
         (&json!("sms"), &json!("Acme"), &json!(false))

@@ -4,6 +4,9 @@ mod browser;
 mod file;
 mod mailbox;
 pub(crate) mod peer;
+pub(crate) mod sdks;
+mod services;
+mod services_url;
 mod smtp;
 mod stubborn;
 mod url;
@@ -54,6 +57,10 @@ fn sms(number: u64) -> Outgoing {
 
 fn temporary(reason: &str) -> SendError {
     SendError::Temporary { reason: reason.to_owned(), retry_after: None }
+}
+
+fn unusable(reason: &str) -> SendError {
+    SendError::Unusable { reason: reason.to_owned() }
 }
 
 fn permanent(reason: &str) -> SendError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use otp_core::message::{Mailer, Outgoing, SendError};
 
 use super::peer::{Certificates, Peer, server};
-use super::{CODE, clock, from, message, permanent, sms, temporary};
+use super::{CODE, clock, from, message, permanent, sms, temporary, unusable};
 use crate::mail::{Built, MailUrl, SmtpMailer, SmtpUrl, mailer};
 
 fn smtp(server: &SmtpUrl) -> SmtpMailer {
@@ -139,7 +139,7 @@ async fn a_wrong_password_is_permanent_and_the_check_says_so() {
     let url = peer.url("otp%40mail.example:hush@", &format!("?tls=starttls&ca={}", certificates.path("ca.pem")));
     let mailer = smtp(&url);
     let refused = mailer.send(&message(1, "ann@example.org")).await;
-    assert_eq!(refused, Err(permanent("logging in at the mail server: 535 5.7.8")));
+    assert_eq!(refused, Err(unusable("logging in at the mail server: 535 5.7.8")));
     let told = mailer.check().await.unwrap_err().to_string();
     assert!(told.starts_with("localhost:") && told.ends_with("535 5.7.8; check user and password"), "{told}");
     assert!(!told.contains("hush"));

@@ -1,0 +1,100 @@
+//! `resend:`, `sendgrid:` and `ses:`, as values of `OTP_MAIL_URL`.
+
+use std::fmt;
+
+use otp_core::Secret;
+
+use super::{AwsCredentials, Ses};
+use crate::provider::{InvalidProviderUrl, Origin, options, parts, secret};
+
+const RESEND: &str = "https://api.resend.com";
+const SENDGRID: &str = "https://api.sendgrid.com";
+const ENDPOINT: &str = "`endpoint=https://HOST` and nothing else";
+const RESEND_FORM: &str = "`resend:KEY`, where the key begins with re_";
+const SENDGRID_FORM: &str = "`sendgrid:KEY`, where the key begins with SG.";
+const SES_FORM: &str = "`ses:REGION`, as in `ses:eu-central-1`";
+const SES_OPTIONS: &str =
+    "`access-key-id=`, `secret-access-key=`, `session-token=`, `configuration-set=` and `endpoint=`, joined by &";
+const NO_CREDENTIALS: &str = "SES needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write \
+                              `?access-key-id=ID&secret-access-key=KEY` behind the region";
+
+/// A service that takes mail over HTTP, and where it is asked.
+#[derive(Clone, Debug)]
+pub struct HttpMailUrl {
+    /// Which one.
+    pub service: MailService,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// Which service, and as whom.
+#[derive(Clone, Debug)]
+pub enum MailService {
+    /// `resend:KEY`.
+    Resend {
+        /// API key.
+        key: Secret,
+    },
+    /// `sendgrid:KEY`.
+    SendGrid {
+        /// API key.
+        key: Secret,
+    },
+    /// `ses:REGION`.
+    Ses(Ses),
+}
+
+impl HttpMailUrl {
+    pub(in crate::mail) fn resend(rest: &str) -> Result<Self, InvalidProviderUrl> {
+        let (key, query) = parts(rest);
+        let service = MailService::Resend { key: secret(key, RESEND_FORM)? };
+        let [endpoint] = options(query, ["endpoint"], ENDPOINT)?;
+        Ok(Self { service, origin: Origin::of(endpoint.as_deref(), RESEND)? })
+    }
+
+    pub(in crate::mail) fn sendgrid(rest: &str) -> Result<Self, InvalidProviderUrl> {
+        let (key, query) = parts(rest);
+        let service = MailService::SendGrid { key: secret(key, SENDGRID_FORM)? };
+        let [endpoint] = options(query, ["endpoint"], ENDPOINT)?;
+        Ok(Self { service, origin: Origin::of(endpoint.as_deref(), SENDGRID)? })
+    }
+
+    /// `variable` reads the environment.
+    pub(in crate::mail) fn ses(
+        rest: &str,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, InvalidProviderUrl> {
+        let (region, query) = parts(rest);
+        let is_region = |sign: u8| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == b'-';
+        if !(1..=32).contains(&region.len()) || !region.bytes().all(is_region) {
+            return Err(InvalidProviderUrl::Form(SES_FORM));
+        }
+        let names = ["access-key-id", "secret-access-key", "session-token", "configuration-set", "endpoint"];
+        let [id, key, token, configuration_set, endpoint] = options(query, names, SES_OPTIONS)?;
+        let credentials = match (id, key) {
+            (Some(id), Some(key)) => AwsCredentials::of(id, key, token),
+            (None, None) => {
+                let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+                let both = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));
+                both.and_then(|(id, key)| AwsCredentials::of(id, key, token.or_else(|| variable("AWS_SESSION_TOKEN"))))
+            }
+            _ => None,
+        };
+        let credentials = credentials.ok_or(InvalidProviderUrl::Lacking(NO_CREDENTIALS))?;
+        let own = format!("https://email.{region}.amazonaws.com");
+        let service = MailService::Ses(Ses { region: region.to_owned(), credentials, configuration_set });
+        Ok(Self { service, origin: Origin::of(endpoint.as_deref(), &own)? })
+    }
+}
+
+/// Without credentials.
+impl fmt::Display for HttpMailUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.service {
+            MailService::Resend { .. } => f.write_str("resend:")?,
+            MailService::SendGrid { .. } => f.write_str("sendgrid:")?,
+            MailService::Ses(ses) => write!(f, "ses:{}", ses.region)?,
+        }
+        self.origin.fmt(f)
+    }
+}
