@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::config::{Config, Mistake, Setting};
+use crate::delivery::Delivery;
 use crate::dns::Dns;
 use crate::http::{self, App, AppOptions};
 use crate::listen::Limits;
@@ -60,15 +61,14 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     // First, because a start that fails here has changed nothing.
     let sockets = Sockets::bind(config).await?;
     let clock = Arc::new(SystemClock::default());
-    let mail = mail::mailer(&config.mail_url, &config.mail_from, clock.clone())
-        .map_err(|error| Mistake::of(Setting::MailUrl, error))?;
+    let delivery = Arc::new(Delivery::of(config, clock.clone())?);
     let installation = Installation::open(config).await?;
     let admin_token = AdminToken::of(config, &installation.database).await?;
 
     let wake = Arc::new(Notify::new());
     let issuer = config.public_url.clone().unwrap_or_else(|| sockets.url());
     let queued = Arc::clone(&wake);
-    let service = installation.service(config, &issuer).mailer(mail.mailer()).clock(clock);
+    let service = installation.service(config, &issuer).mailer(Arc::clone(&delivery)).clock(clock);
     let service = service
         .password_hasher(PasswordPool::of_this_machine())
         .open_signup(config.signup_is_open)
@@ -82,9 +82,9 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         admin_token: admin_token.digest(),
         trusted_proxies: config.trusted_proxies.clone(),
     });
-    let mailbox = mail.mailbox().filter(|_| sockets.is_local());
+    let mailbox = delivery.mailbox().filter(|_| sockets.is_local());
     let routes = routes(&app, mailbox);
-    advise(config, &sockets, mail.mailbox().is_some());
+    advise(config, &sockets, delivery.mailbox().is_some());
     Welcome {
         config,
         url: sockets.url(),
@@ -96,7 +96,8 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         shows_mailbox: mailbox.is_some(),
     }
     .print();
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), url = sockets.url(), mail = %config.mail_url, "started");
+    let (mail, sms) = (&config.mail_url, &config.sms_url);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), url = sockets.url(), %mail, %sms, "started");
 
     let running = Running {
         sockets,

@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use otp_core::{KeyRing, Plans, Secret};
 
 use crate::mail::{MailFrom, MailUrl};
+use crate::sms::SmsUrl;
 
 pub use layers::Flags;
 pub use setting::Setting;
@@ -82,6 +83,8 @@ pub struct Config {
     pub mail_url: MailUrl,
     /// Who mail comes from.
     pub mail_from: MailFrom,
+    /// Where text messages go.
+    pub sms_url: SmsUrl,
     /// The URL that clients know the server by, without a slash at its end; `None` for `http://` and where it listens.
     pub public_url: Option<String>,
     /// Proxies whose word about the client's address is taken.
@@ -133,6 +136,7 @@ impl Config {
                 .read(Setting::MailUrl, |text| MailUrl::parse(text, variable).map_err(|error| error.to_string()))?,
             mail_from: layers
                 .read(Setting::MailFrom, |text| text.parse::<MailFrom>().map_err(|error| error.to_string()))?,
+            sms_url: layers.read(Setting::SmsUrl, |text| text.parse::<SmsUrl>().map_err(|error| error.to_string()))?,
             public_url: layers.read(Setting::PublicUrl, values::optional(values::public_url))?,
             trusted_proxies: layers.read(Setting::TrustedProxies, values::networks)?,
             max_connections: layers.read(Setting::MaxConnections, values::count)?,
@@ -145,7 +149,6 @@ impl Config {
             log_format: layers.read(Setting::LogFormat, LogFormat::parse)?,
             data_dir,
         };
-        layers.read(Setting::SmsUrl, values::sms_url)?;
         if config.admin_listen == Some(config.listen) && config.listen.port() != 0 {
             let words =
                 format!("{} is where OTP_LISTEN listens; give it another port, or leave it empty", config.listen);

@@ -197,10 +197,6 @@ pub(super) fn audit_days(text: &str) -> Result<u32, String> {
     days.ok_or_else(|| format!("{text:?} is no whole number of 1 to 3650"))
 }
 
-pub(super) fn sms_url(text: &str) -> Result<(), String> {
-    if text == "mailbox:" { Ok(()) } else { Err("this build sends no text messages; write `mailbox:`".to_owned()) }
-}
-
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use otp_core::message::{Channel, Mailer, Outgoing, Receipt, SendError};
+use otp_core::message::{Channel, Mailer, Outgoing, Receipt, Segments, SendError};
 use otp_core::{Clock, MessageId, Secret, Timestamp};
 use tokio::sync::broadcast;
 
@@ -56,6 +56,13 @@ pub struct Mail {
     pub received_at: Timestamp,
     /// When its code dies.
     pub expires_at: Timestamp,
+}
+
+impl Mail {
+    /// The parts of a text message.
+    fn segments(&self) -> Option<Segments> {
+        (self.channel == Channel::Sms).then(|| Segments::of(&self.text))
+    }
 }
 
 /// What happened to a mailbox.
@@ -131,9 +138,10 @@ impl Mailer for Mailbox {
             received_at: self.clock.now(),
             expires_at: message.expires_at,
         });
+        let segments = mail.segments().map(|segments| segments.count);
         self.state().add(Arc::clone(&mail));
         self.tell(Change::Arrived(mail));
-        Ok(Receipt::default())
+        Ok(Receipt { provider_id: None, segments })
     }
 }
 

@@ -138,6 +138,15 @@ struct MailView<'a> {
     code: Option<&'a str>,
     received_at: String,
     expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sms: Option<SmsView>,
+}
+
+/// What a text message comes to.
+#[derive(Serialize)]
+struct SmsView {
+    encoding: &'static str,
+    segments: u32,
 }
 
 impl<'a> From<&'a Mail> for MailView<'a> {
@@ -153,6 +162,7 @@ impl<'a> From<&'a Mail> for MailView<'a> {
             code: mail.code.as_ref().map(Secret::expose),
             received_at: mail.received_at.to_string(),
             expires_at: mail.expires_at.to_string(),
+            sms: mail.segments().map(|of| SmsView { encoding: of.encoding.as_str(), segments: of.count }),
         }
     }
 }
