@@ -12,7 +12,8 @@ use super::output::print;
 use crate::boot::{self, Database, InUse, WrittenWith, beside, configured_ring, open_database};
 use crate::config::{self, Config, Mistake, Setting};
 use crate::dns::Dns;
-use crate::mail;
+use crate::mail::{self, MailUrl};
+use crate::sms;
 
 /// A clock outside these two times is wrong: 2026-01-01 and 2100-01-01.
 const PLAUSIBLE: std::ops::Range<i64> = 1_767_225_600_000..4_102_444_800_000;
@@ -36,13 +37,14 @@ pub(super) fn run(config: Result<Config, Mistake>) -> Result<(), Failure> {
     if checks.iter().all(|(_, finding)| finding.is_ok()) { Ok(()) } else { Err(Failure::Told) }
 }
 
-async fn all(config: &Config) -> [(&'static str, Finding); 6] {
+async fn all(config: &Config) -> [(&'static str, Finding); 7] {
     let opened = open(config).await;
     [
         ("configuration", Ok(source(config))),
         ("store", store(config, &opened)),
         ("master key", master_key(config, &opened).await),
         ("mail", mail(config).await),
+        ("text messages", texts(config).await),
         ("dns", dns(config).await),
         ("clock", clock(config)),
     ]
@@ -127,6 +129,17 @@ async fn mail(config: &Config) -> Finding {
     let mailer = mailer.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
     mailer.check().await.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
     Ok(config.mail_url.to_string())
+}
+
+async fn texts(config: &Config) -> Finding {
+    let wrong = |error: &dyn std::fmt::Display| Mistake::of(Setting::SmsUrl, error);
+    let mailer = sms::mailer(&config.sms_url, Arc::new(SystemClock::default())).map_err(|error| wrong(&error))?;
+    match (mailer, &config.mail_url) {
+        (Some(mailer), _) => mailer.check().await.map_err(|error| wrong(&error))?,
+        (None, MailUrl::Mailbox) => (),
+        (None, _) => return Ok("none can be sent; set OTP_SMS_URL if they are to be".to_owned()),
+    }
+    Ok(config.sms_url.to_string())
 }
 
 /// Only sender domains need it, so that the system's may be missing.

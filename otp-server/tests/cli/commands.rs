@@ -96,7 +96,7 @@ fn what_cannot_be_done_is_told_with_status_1() {
 fn check_tells_of_each_thing_and_makes_nothing() {
     let place = Place::new();
     let said = place.done(&["check"]);
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok    ")).count(), 6, "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok    ")).count(), 7, "{said}");
     assert!(place.entries(".").is_empty());
     place.start().stop();
     let said = place.done(&["check"]);
@@ -107,6 +107,11 @@ fn check_tells_of_each_thing_and_makes_nothing() {
         (&[("OTP_LISTEN", "8080")][..], "FAIL  configuration: OTP_LISTEN: "),
         (&[("OTP_MASTER_KEY", "1:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=")], "FAIL  master key: OTP_MASTER_KEY: "),
         (&[("OTP_MAIL_URL", "smtp://127.0.0.1:1")], "FAIL  mail: OTP_MAIL_URL: "),
+        (&[("OTP_MAIL_URL", "resend:re_a?endpoint=http://127.0.0.1:1")], "FAIL  mail: OTP_MAIL_URL: Resend: "),
+        (
+            &[("OTP_SMS_URL", "twilio:AC1:a?from=+14155550100&endpoint=http://127.0.0.1:1")],
+            "FAIL  text messages: OTP_SMS_URL: Twilio: ",
+        ),
         (&[("OTP_DNS_SERVER", "127.0.0.1:1")], "FAIL  dns: OTP_DNS_SERVER: "),
         (&[("OTP_DATABASE_URL", "sqlite:text")], "FAIL  store: OTP_DATABASE_URL: text: "),
     ] {

@@ -6,6 +6,8 @@
 mod backups;
 mod bad_configuration;
 mod bad_places;
+#[path = "../support/capture.rs"]
+mod capture;
 mod commands;
 mod crash;
 mod database;
@@ -14,6 +16,7 @@ mod first_start;
 mod ledger;
 mod master_key;
 mod postgres;
+mod providers;
 mod races;
 mod shutdown;
 mod support;
