@@ -1,6 +1,6 @@
 //! Services that send messages when they are asked to over HTTP.
 //!
-//! A [`Provider`] says how one of them is asked and what its answers mean; [`HttpMailer`] does the asking, for e-mail, text
+//! A `Provider` says how one of them is asked and what its answers mean; [`HttpMailer`] does the asking, for e-mail, text
 //! messages and WhatsApp alike.
 
 mod signing;
