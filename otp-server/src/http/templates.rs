@@ -16,7 +16,7 @@ use super::App;
 use super::asker::Asker;
 use super::auth::{self, OtpSent};
 use super::body::Unread;
-use super::docs::{AdminProblems, LimitProblems, OnceProblems, WriteProblems};
+use super::docs::{AdminProblems, LimitProblems, OnceHeader, OnceProblems, WriteProblems};
 use super::problem::Problem;
 
 /// Templates that are tried out. Whatever is left out is shown as it would be sent today.
@@ -116,6 +116,7 @@ pub struct TestEmailBody {
 #[utoipa::path(
     post, path = "/admin/config/email/test", operation_id = "sendTestEmail", tag = "Configuration",
     request_body = TestEmailBody, security(("apiKey" = []), ("apiKeyHeader" = [])),
+    params(OnceHeader),
     responses(
         (status = 200, description = "The mail is on its way.", body = OtpSent),
         AdminProblems, WriteProblems, OnceProblems, LimitProblems,

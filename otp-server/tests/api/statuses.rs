@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::call::{Call, Reply, delete, get, post, put};
-use crate::document::documented;
+use crate::document::{document, documented};
 use crate::harness::{ADMIN, Asked, Customer, SignedIn, SignupMail, World, signup};
 use crate::store::Fault;
 
@@ -50,6 +50,18 @@ async fn whatever_goes_wrong_is_documented() {
         outcomes.push(stage.forbidden(&operation).await);
         let liveness = operation == "GET /health/live";
         assert!(liveness || outcomes.iter().any(|reply| !reply.status.is_success()), "{operation}");
+    }
+}
+
+#[test]
+fn whatever_can_be_repeated_says_by_which_header() {
+    for (path, item) in document()["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let conflict = operation["responses"]["422"]["description"].as_str().unwrap_or_default();
+            let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+            let takes_key = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+            assert_eq!(conflict.contains("idempotency_conflict"), takes_key, "{method} {path}");
+        }
     }
 }
 
