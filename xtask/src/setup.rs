@@ -19,15 +19,18 @@ use crate::postgres;
 use crate::process::{self, command, root, succeeds};
 
 /// Programs that the tests start, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("nsupdate", "bind9-dnsutils"),
+    ("oathtool", "oathtool"),
     ("openssl", "openssl"),
     ("python3", "python3"),
+    ("rsvg-convert", "librsvg2-bin"),
     ("systemd-analyze", "systemd"),
+    ("zbarimg", "zbar-tools"),
 ];
 /// Where Debian puts the name server, off the path of users.
 const NAMED: &str = "/usr/sbin/named";
