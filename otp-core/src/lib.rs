@@ -49,6 +49,7 @@ pub mod challenge;
 pub mod clock;
 mod command;
 pub mod configuration;
+pub mod destination;
 pub mod domain;
 pub mod error;
 pub mod event;

@@ -1,6 +1,6 @@
 //! The DNS, asked through hickory.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ const RETRIES: usize = 1;
 const DEADLINE: Duration = Duration::from_secs(8);
 /// Questions at a time; further ones wait, within their deadline.
 const AT_A_TIME: usize = 32;
+/// As above, for the addresses of hosts that tenants name: those with slow name servers are not to hold up the others.
+const HOSTS_AT_A_TIME: usize = 256;
 /// Reserved (RFC 2606) and in the DNS.
 const ALWAYS_THERE: &str = "example.com";
 
@@ -29,6 +31,7 @@ const ALWAYS_THERE: &str = "example.com";
 pub struct Dns {
     resolver: TokioResolver,
     room: Arc<Semaphore>,
+    room_for_hosts: Arc<Semaphore>,
 }
 
 impl Dns {
@@ -50,7 +53,8 @@ impl Dns {
         // Whoever has just published a record asks again at once.
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
-        Ok(Self { resolver: builder.build()?, room: Arc::new(Semaphore::new(AT_A_TIME)) })
+        let [room, room_for_hosts] = [AT_A_TIME, HOSTS_AT_A_TIME].map(|places| Arc::new(Semaphore::new(places)));
+        Ok(Self { resolver: builder.build()?, room, room_for_hosts })
     }
 
     /// Whether it answers at all.
@@ -61,6 +65,23 @@ impl Dns {
         match self.txt(ALWAYS_THERE).await {
             Lookup::Found(_) | Lookup::NotFound => Ok(()),
             Lookup::Failed { reason } => Err(reason),
+        }
+    }
+
+    /// The addresses of a host; none if it has none.
+    ///
+    /// # Errors
+    /// Why the DNS gave no answer, in words.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+        let ask = async {
+            let _room = self.room_for_hosts.acquire().await;
+            self.resolver.lookup_ip(format!("{}.", host.trim_end_matches('.'))).await
+        };
+        match tokio::time::timeout(DEADLINE, ask).await {
+            Ok(Ok(found)) => Ok(found.iter().collect()),
+            Ok(Err(error)) if error.is_no_records_found() => Ok(Vec::new()),
+            Ok(Err(error)) => Err(reason(&error)),
+            Err(_) => Err(reason(&NetError::Timeout)),
         }
     }
 

@@ -1,9 +1,10 @@
-//! Requests over HTTP to services that an operator named.
+//! Requests over HTTP: to services that an operator named, and to hosts that tenants named, which a [`Guard`] stands before.
 //!
 //! An answer is waited for ten seconds in all and read up to 64 KiB. Redirects are not followed, and the proxies that the
 //! environment names are not used: a request goes to the host that was named, or nowhere.
 
 mod endpoint;
+mod guard;
 
 use std::error::Error as _;
 use std::io;
@@ -17,6 +18,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use otp_core::destination::NotPublic;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 use rustls_platform_verifier::Verifier;
@@ -25,6 +27,9 @@ use tokio::time::timeout;
 
 pub(crate) use endpoint::is_loopback;
 pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use guard::{Guard, Unreachable};
+
+use self::guard::Guarded;
 
 /// From the first byte of a connection to the last of the answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -39,7 +44,7 @@ const USER_AGENT: &str = concat!("otp-server/", env!("CARGO_PKG_VERSION"));
 /// Sends requests, over connections that are kept and used again. Clones share them.
 #[derive(Clone)]
 pub struct Outbound {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Guarded>, Full<Bytes>>,
     deadline: Duration,
 }
 
@@ -55,6 +60,9 @@ pub struct Answer {
 /// Why nothing came back. The words repeat nothing of the request.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unanswered {
+    /// A tenant named a host that the server does not ask for tenants.
+    #[error("{0}")]
+    NotPublic(NotPublic),
     /// There is no connection.
     #[error("it cannot be connected to: {0}")]
     Connect(String),
@@ -70,32 +78,43 @@ pub enum Unanswered {
 }
 
 impl Outbound {
-    /// Trusts the authorities that the system trusts.
+    /// For hosts that the operator named. Trusts the authorities that the system trusts.
     ///
     /// # Errors
     /// When the system has none.
     pub fn new() -> Result<Self, rustls::Error> {
-        Ok(Self::of(Verifier::new(Arc::new(ring::default_provider()))?))
+        Self::guarded(Guard::anywhere())
     }
 
-    fn of(verifier: Verifier) -> Self {
+    /// For hosts that the guard lets through.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn guarded(guard: Guard) -> Result<Self, rustls::Error> {
+        Ok(Self::of(Verifier::new(Arc::new(ring::default_provider()))?, guard))
+    }
+
+    fn of(verifier: Verifier, guard: Guard) -> Self {
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring has the suites of TLS 1.2 and 1.3")
             .dangerous() // the name of the method; the verifier is the system's
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
+        let tcp = |guard| {
+            let mut tcp = HttpConnector::new_with_resolver(guard);
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            tcp.set_connect_timeout(Some(CONNECT));
+            tcp
+        };
         // `Endpoint` has seen to it that `http` stays on the machine.
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(connector.wrap_connector(tcp));
+            .build(connector.wrap_connector(Guarded::new(guard, tcp)));
         Self { client, deadline: DEADLINE }
     }
 
@@ -143,6 +162,9 @@ impl Unanswered {
         while let Some(cause) = source {
             if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
                 return Unanswered::Tls(tls.clone());
+            }
+            if let Some(Unreachable::NotPublic(why)) = cause.downcast_ref() {
+                return Unanswered::NotPublic(*why);
             }
             if let Some(cause) = cause.downcast_ref::<io::Error>() {
                 return Self::of_io(cause, error.is_connect());

@@ -83,7 +83,7 @@ fn advice(error: &Unanswered) -> &'static str {
         Unanswered::Tls(_) => {
             "check `endpoint=` if there is one, and that the system's certificates (ca-certificates) are up to date"
         }
-        Unanswered::Broken => "check `endpoint=` if there is one",
+        Unanswered::Broken | Unanswered::NotPublic(_) => "check `endpoint=` if there is one",
     }
 }
 

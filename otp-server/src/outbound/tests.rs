@@ -1,5 +1,7 @@
 //! The client against servers that mean no good.
 
+mod rebinding;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -157,7 +159,7 @@ async fn a_certificate_is_trusted_for_its_name_and_no_other() {
 
     let ca = CertificateDer::from_pem_file(certificates.path("ca.pem")).unwrap();
     let provider = Arc::new(ring::default_provider());
-    let trusting = Outbound::of(Verifier::new_with_extra_roots([ca], provider).unwrap());
+    let trusting = Outbound::of(Verifier::new_with_extra_roots([ca], provider).unwrap(), Guard::anywhere());
     assert_eq!(trusting.send(get(&named)).await.unwrap().status.as_u16(), 501, "it knows no GET");
     let error = trusting.send(get(&by_address)).await.unwrap_err();
     assert!(matches!(error, Unanswered::Tls(rustls::Error::InvalidCertificate(_))), "{error:?}");

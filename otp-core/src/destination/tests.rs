@@ -1,0 +1,332 @@
+use super::*;
+
+/// First and last address of every block that is closed, and what is next to it.
+const CLOSED: &[&str] = &[
+    "0.0.0.0",
+    "0.0.0.1",
+    "0.255.255.255",
+    "10.0.0.0",
+    "10.0.0.1",
+    "10.255.255.255",
+    "100.64.0.0",
+    "100.64.0.1",
+    "100.127.255.255",
+    "127.0.0.0",
+    "127.0.0.1",
+    "127.1.2.3",
+    "127.255.255.255",
+    "169.254.0.0",
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.255.255",
+    "172.16.0.0",
+    "172.17.0.1",
+    "172.31.255.255",
+    "192.0.0.0",
+    "192.0.0.8",
+    "192.0.0.170",
+    "192.0.0.255",
+    "192.0.2.0",
+    "192.0.2.1",
+    "192.0.2.255",
+    "192.88.99.0",
+    "192.88.99.1",
+    "192.88.99.255",
+    "192.168.0.0",
+    "192.168.0.1",
+    "192.168.255.255",
+    "198.18.0.0",
+    "198.19.255.255",
+    "198.51.100.0",
+    "198.51.100.255",
+    "203.0.113.0",
+    "203.0.113.255",
+    "224.0.0.0",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.0",
+    "254.255.255.255",
+    "255.255.255.254",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::2",
+    "::7f00:1",
+    "::127.0.0.1",
+    "::10.0.0.1",
+    "::93.184.216.34",
+    "::ffff:0:0",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:93.184.216.34",
+    "::ffff:169.254.169.254",
+    "::ffff:0:127.0.0.1",
+    "::ffff:0:93.184.216.34",
+    "::5efe:127.0.0.1",
+    "0:0:0:1::",
+    "64:ff9a::1",
+    "64:ff9b::",
+    "64:ff9b::127.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b::169.254.169.254",
+    "64:ff9b::192.168.1.1",
+    "64:ff9b::224.0.0.1",
+    "64:ff9b:0:0:0:1::",
+    "64:ff9b:1::",
+    "64:ff9b:1::93.184.216.34",
+    "64:ff9b:ffff::1",
+    "64:ff9c::1",
+    "100::",
+    "100::1",
+    "100:0:0:1::1",
+    "200::1",
+    "400::1",
+    "800::1",
+    "1000::1",
+    "1fff:ffff::1",
+    "2001::",
+    "2001::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:20::1",
+    "2001:30::1",
+    "2001:1ff:ffff::1",
+    "2001:db8::",
+    "2001:db8::1",
+    "2001:db8:ffff::1",
+    "2002::",
+    "2002::1",
+    "2002:7f00:1::",
+    "2002:a00:1::",
+    "2002:5db8:d822::1",
+    "2002:ffff::1",
+    "3fff::",
+    "3fff::1",
+    "3fff:fff:ffff::1",
+    "4000::1",
+    "5f00::1",
+    "6000::1",
+    "8000::1",
+    "a000::1",
+    "c000::1",
+    "e000::1",
+    "fc00::",
+    "fc00::1",
+    "fd00::1",
+    "fd00:ec2::254",
+    "fdff:ffff::1",
+    "fe00::1",
+    "fe7f::1",
+    "fe80::",
+    "fe80::1",
+    "fe80::5efe:10.0.0.1",
+    "febf:ffff::1",
+    "fec0::1",
+    "feff::1",
+    "ff00::",
+    "ff01::1",
+    "ff02::1",
+    "ff02::2",
+    "ff05::1:3",
+    "ff0e::1",
+    "ffff::1",
+];
+
+const OPEN: &[&str] = &[
+    "1.0.0.1",
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "93.184.216.34",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "169.253.255.255",
+    "169.255.0.0",
+    "172.15.255.255",
+    "172.32.0.0",
+    "191.255.255.255",
+    "192.0.1.0",
+    "192.0.3.0",
+    "192.88.98.255",
+    "192.88.100.0",
+    "192.167.255.255",
+    "192.169.0.0",
+    "198.17.255.255",
+    "198.20.0.0",
+    "198.51.99.255",
+    "198.51.101.0",
+    "203.0.112.255",
+    "203.0.114.0",
+    "223.255.255.255",
+    "2000::1",
+    "2001:200::1",
+    "2001:4860:4860::8888",
+    "2001:db7:ffff::1",
+    "2001:db9::1",
+    "2003::1",
+    "2400:cb00::1",
+    "2606:2800:220:1:248:1893:25c8:1946",
+    "2a00:1450::1",
+    "3ffe::1",
+    "3fff:1000::1",
+    "64:ff9b::93.184.216.34",
+];
+
+/// URLs that lead into a network of the server's own, in all spellings that URL parsers take.
+const FORBIDDEN_URLS: &[&str] = &[
+    "https://127.0.0.1/",
+    "https://127.1/",
+    "https://127.0.1/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://0x7f.0.0.1/",
+    "https://0177.0.0.1/",
+    "https://017700000001/",
+    "https://0x7f.1/",
+    "https://127.0.0.1./",
+    "https://0/",
+    "https://0.0.0.0/",
+    "https://00000000/",
+    "https://0x0/",
+    "https://10.0.0.1/",
+    "https://167772161/",
+    "https://0xa000001/",
+    "https://012.0.0.1/",
+    "https://192.168.1.1/",
+    "https://0xc0a80101/",
+    "https://3232235777/",
+    "https://172.16.0.1/",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://2852039166/",
+    "https://0xa9fea9fe/",
+    "https://0251.0376.0251.0376/",
+    "https://100.100.100.200/",
+    "https://192.0.0.192/",
+    "https://198.18.0.1/",
+    "https://224.0.0.1/",
+    "https://255.255.255.255/",
+    "https://4294967295/",
+    "https://127.0.0.1:8443/",
+    "https://%31%32%37.0.0.1/",
+    "https://１２７.0.0.1/",
+    "https://127。0。0。1/",
+    "https://①②⑦.0.0.1/",
+    "https://[::1]/",
+    "https://[::]/",
+    "https://[0:0:0:0:0:0:0:1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[::ffff:7f00:1]/",
+    "https://[::127.0.0.1]/",
+    "https://[64:ff9b::127.0.0.1]/",
+    "https://[64:ff9b::a00:1]/",
+    "https://[2002:7f00:1::]/",
+    "https://[2001::1]/",
+    "https://[2001:db8::1]/",
+    "https://[fc00::1]/",
+    "https://[fd00:ec2::254]/",
+    "https://[fe80::1]/",
+    "https://[fec0::1]/",
+    "https://[ff02::1]/",
+    "https://[100::1]/",
+    "https://[3fff::1]/",
+    "https://[5f00::1]/",
+    "https://[::ffff:0:10.0.0.1]/",
+    "https://[::1]:8443/",
+    "https://localhost/",
+    "https://localhost:8443/",
+    "https://LOCALHOST/",
+    "https://localhost./",
+    "https://a.localhost/",
+    "https://a.LocalHost./",
+    "https://loc%61lhost/",
+    "https://ｌｏｃａｌｈｏｓｔ/",
+];
+
+const MALFORMED_URLS: &[(&str, InvalidDestination)] = &[
+    ("", InvalidDestination::Form),
+    ("acme.com", InvalidDestination::Form),
+    ("/hooks", InvalidDestination::Form),
+    ("https://", InvalidDestination::Form),
+    ("https:///", InvalidDestination::Form),
+    ("https://[::1", InvalidDestination::Form),
+    ("https://[fe80::1%25eth0]/", InvalidDestination::Form),
+    ("https://256.1.1.1/", InvalidDestination::Form),
+    ("https://1.2.3.4.5/", InvalidDestination::Form),
+    ("https://acme.com:99999/", InvalidDestination::Form),
+    ("https://ac me.com/", InvalidDestination::Form),
+    ("https://acme.com%00.evil.com/", InvalidDestination::Form),
+    ("file:///etc/passwd", InvalidDestination::Form),
+    ("gopher://acme.com/", InvalidDestination::Form),
+    ("ftp://acme.com/", InvalidDestination::Form),
+    ("data:text/plain,x", InvalidDestination::Form),
+    ("javascript:alert(1)", InvalidDestination::Form),
+    ("unix:///run/docker.sock", InvalidDestination::Form),
+    ("http://acme.com/", InvalidDestination::Scheme),
+    ("http://127.0.0.1/", InvalidDestination::Scheme),
+    ("https://user@acme.com/", InvalidDestination::Login),
+    ("https://user:word@acme.com/", InvalidDestination::Login),
+    ("https://:word@acme.com/", InvalidDestination::Login),
+    ("https://acme.com@127.0.0.1/", InvalidDestination::Login),
+    ("https://acme.com/#hooks", InvalidDestination::Fragment),
+    ("https://acme.com:22/", InvalidDestination::Port),
+    ("https://acme.com:80/", InvalidDestination::Port),
+    ("https://acme.com:6379/", InvalidDestination::Port),
+    ("https://acme.com:8080/", InvalidDestination::Port),
+];
+
+fn addresses(texts: &'static [&str]) -> impl Iterator<Item = IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap_or_else(|_| panic!("{text}")))
+}
+
+#[test]
+fn only_addresses_of_the_public_net_are_reached() {
+    for address in addresses(CLOSED) {
+        assert!(!Reach::Public.admits(address), "{address}");
+        assert!(Reach::Anywhere.admits(address), "{address}");
+    }
+    for address in addresses(OPEN) {
+        assert!(Reach::Public.admits(address), "{address}");
+    }
+}
+
+/// However the address is spelled, and wherever its spelling is read.
+#[test]
+fn no_url_leads_into_a_network_of_the_servers_own() {
+    for url in FORBIDDEN_URLS {
+        assert_eq!(Destination::parse(url, Reach::Public), Err(NotPublic.into()), "{url}");
+        assert!(Destination::parse(url, Reach::Anywhere).is_ok(), "{url}");
+    }
+    let literals = addresses(CLOSED).map(|address| match address {
+        IpAddr::V4(address) => format!("https://{address}/"),
+        IpAddr::V6(address) => format!("https://[{address}]/"),
+    });
+    for url in literals {
+        assert_eq!(Destination::parse(&url, Reach::Public), Err(NotPublic.into()), "{url}");
+    }
+}
+
+#[test]
+fn what_is_no_destination_is_refused_with_what_to_write_instead() {
+    for (url, why) in MALFORMED_URLS {
+        assert_eq!(Destination::parse(url, Reach::Public), Err(*why), "{url}");
+    }
+    let long = format!("https://acme.com/{}", "x".repeat(2048));
+    assert_eq!(Destination::parse(&long, Reach::Public), Err(InvalidDestination::Form));
+}
+
+#[test]
+fn a_public_https_url_is_kept_as_it_is_written() {
+    for url in
+        ["https://acme.com/hooks?a=b", "https://acme.com:8443/", "https://93.184.216.34/", "https://xn--bcher-kva.de/"]
+    {
+        assert_eq!(Destination::parse(url, Reach::Public).unwrap().to_string(), url);
+    }
+    assert_eq!(
+        Destination::parse("http://receiver:3000/", Reach::Anywhere).unwrap().to_string(),
+        "http://receiver:3000/"
+    );
+}
