@@ -34,7 +34,7 @@ def sendgrid(message):
         html_content=message["html"],
     )
     letter.reply_to = mail.ReplyTo(message["reply_to"])
-    letter.custom_arg = mail.CustomArg("message_id", message["id"])
+    letter.add_custom_arg(mail.CustomArg("message_id", message["id"], p=0))
     for name, value in message["headers"].items():
         letter.header = mail.Header(name, value)
     tracking = mail.TrackingSettings()

@@ -1,11 +1,12 @@
 //! `cargo xtask setup`: brings in what the peer tests need and the machine lacks.
 //!
 //! - programs by `apt-get`, as root or by a `sudo` that asks for no password;
-//! - `promtool`, under `target/peers`;
+//! - `promtool`, and what services say of themselves in OpenAPI, under `target/peers`;
 //! - the Python packages of `peers/requirements.txt`, in a virtual environment under `target/peers`;
 //! - the npm packages of `peers/package-lock.json`, under `target/peers/node`.
 
 mod promtool;
+mod specifications;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -45,6 +46,8 @@ pub struct Peers {
     pub node_modules: PathBuf,
     /// What checks the rules of Prometheus.
     pub promtool: PathBuf,
+    /// The folder of the services' OpenAPI documents.
+    pub specifications: PathBuf,
 }
 
 /// Installs what is missing.
@@ -54,7 +57,12 @@ pub struct Peers {
 pub fn run() -> Result<Peers> {
     let peers = root().join("target/peers");
     programs(&peers)?;
-    Ok(Peers { python: python(&peers)?, node_modules: node(&peers)?, promtool: promtool::find(&peers)? })
+    Ok(Peers {
+        python: python(&peers)?,
+        node_modules: node(&peers)?,
+        promtool: promtool::find(&peers)?,
+        specifications: specifications::find(&peers)?,
+    })
 }
 
 fn programs(peers: &Path) -> Result<()> {

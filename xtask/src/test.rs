@@ -58,7 +58,7 @@ fn runner() -> Command {
 
 fn with_peers(mut runner: Command, peers: &Peers, postgres: &Postgres) -> Command {
     runner.env("OTP_TEST_PYTHON", &peers.python).env("OTP_TEST_NODE_MODULES", &peers.node_modules);
-    runner.env("OTP_TEST_PROMTOOL", &peers.promtool);
+    runner.env("OTP_TEST_PROMTOOL", &peers.promtool).env("OTP_TEST_SPECIFICATIONS", &peers.specifications);
     runner.env(postgres::URL, postgres.url());
     runner
 }

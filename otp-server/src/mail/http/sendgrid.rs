@@ -52,12 +52,11 @@ impl SendGrid {
             HEADERS.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         headers.insert("Message-ID".to_owned(), letter.message_id.as_str().into());
         let mut body = json!({
-            "personalizations": [{"to": [address(&letter.to)]}],
+            "personalizations": [{"to": [address(&letter.to)], "custom_args": {"message_id": message.id}}],
             "from": from,
             "subject": message.subject,
             "content": content,
             "headers": headers,
-            "custom_args": {"message_id": message.id},
             // A link that goes through a tracker looks like phishing, and a picture tells who has read the mail.
             "tracking_settings": {
                 "click_tracking": {"enable": false, "enable_text": false},

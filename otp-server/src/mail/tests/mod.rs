@@ -8,6 +8,7 @@ pub(crate) mod sdks;
 mod services;
 mod services_url;
 mod smtp;
+mod specifications;
 mod stubborn;
 mod url;
 

@@ -15,7 +15,7 @@ use super::{clock, from, message};
 use crate::capture::{Capture, Captured, Reply};
 use crate::mail::{Built, MailUrl, mailer, mime};
 
-fn script(name: &str) -> Command {
+pub(super) fn script(name: &str) -> Command {
     let python = std::env::var_os("OTP_TEST_PYTHON").unwrap_or_else(|| "python3".into());
     let mut command = Command::new(python);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/peers").join(name));

@@ -94,7 +94,7 @@ async fn sendgrid_is_told_to_track_nothing() {
     assert_eq!(
         request.json(),
         json!({
-            "personalizations": [{"to": [{"email": "ann@example.org"}]}],
+            "personalizations": [{"to": [{"email": "ann@example.org"}], "custom_args": {"message_id": mail.id}}],
             "from": {"email": "noreply@mail.example", "name": "Acme"},
             "reply_to": {"email": "help@acme.example"},
             "subject": mail.subject,
@@ -104,7 +104,6 @@ async fn sendgrid_is_told_to_track_nothing() {
                 "X-Auto-Response-Suppress": "All",
                 "Message-ID": format!("<{}@mail.example>", mail.id),
             },
-            "custom_args": {"message_id": mail.id},
             "tracking_settings": {
                 "click_tracking": {"enable": false, "enable_text": false},
                 "open_tracking": {"enable": false},
