@@ -1,6 +1,9 @@
 //! Messages: [`Mailer`], what it is handed, and the record of it in the queue. Most carry the code of a challenge to an end
 //! user; the others are [notices](crate::notice) of the installation to the people who run its tenants.
 
+mod attempt;
+mod circuit;
+mod failover;
 mod segments;
 
 use std::time::Duration;
@@ -19,6 +22,9 @@ use crate::store::{Due, Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::tenant::Space;
 
+pub use attempt::{Attempt, AttemptOutcome, Handover};
+pub use circuit::{CallId, CircuitState};
+pub use failover::{Failover, ProviderState};
 pub use segments::{Segments, SmsEncoding};
 
 /// The way a message travels.
@@ -97,6 +103,8 @@ pub struct Receipt {
     pub provider_id: Option<String>,
     /// The parts of a text message, where the provider counted them.
     pub segments: Option<u32>,
+    /// The provider's name, where there are several.
+    pub provider: Option<String>,
 }
 
 /// A provider did not take the message. The reason is kept and shown to the tenant: it must name no code and no address.
@@ -125,6 +133,17 @@ pub enum SendError {
     },
 }
 
+impl SendError {
+    /// What the provider said.
+    pub fn reason(&self) -> &str {
+        match self {
+            SendError::Temporary { reason, .. } | SendError::Unusable { reason } | SendError::Permanent { reason } => {
+                reason
+            }
+        }
+    }
+}
+
 /// Sends messages. One small trait for every channel; a retry of the same message has the same id.
 ///
 /// ```
@@ -147,12 +166,21 @@ pub trait Mailer: Send + Sync + 'static {
     /// # Errors
     /// [`SendError::Temporary`] and [`SendError::Unusable`] to be tried again, [`SendError::Permanent`] never.
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError>;
+
+    /// As [`send`](Self::send), with each try for itself. Only what tries several providers has to write this.
+    async fn hand_over(&self, message: &Outgoing, now: Timestamp) -> Handover {
+        Handover::once(now, self.send(message).await)
+    }
 }
 
 #[async_trait]
 impl<M: Mailer + ?Sized> Mailer for std::sync::Arc<M> {
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
         (**self).send(message).await
+    }
+
+    async fn hand_over(&self, message: &Outgoing, now: Timestamp) -> Handover {
+        (**self).hand_over(message, now).await
     }
 }
 
@@ -215,6 +243,9 @@ pub struct Message {
     pub tries: u32,
     /// What the provider said last.
     pub last_error: Option<String>,
+    /// The last tries, ten at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     /// For how many days the tenant can look at it.
     #[serde(default = "crate::event::kept_days")]
     pub days: u32,

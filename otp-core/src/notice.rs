@@ -233,6 +233,7 @@ impl Envelope {
             created_at: self.now,
             tries: 0,
             last_error: None,
+            attempts: Vec::new(),
             days: crate::event::kept_days(),
             state: MessageState::Queued,
             due: Due { at: Some(self.now), lease: None },

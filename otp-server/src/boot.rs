@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
 use crate::config::{Config, Mistake, Setting};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, listed};
 use crate::dns::Dns;
 use crate::http::{self, App, AppOptions};
 use crate::listen::Limits;
@@ -96,7 +96,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         shows_mailbox: mailbox.is_some(),
     }
     .print();
-    let (mail, sms) = (&config.mail_url, &config.sms_url);
+    let (mail, sms) = (listed(&config.mail_urls), listed(&config.sms_urls));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), url = sockets.url(), %mail, %sms, "started");
 
     let running = Running {

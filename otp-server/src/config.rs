@@ -79,12 +79,12 @@ pub struct Config {
     pub master_key: Option<KeyRing>,
     /// The platform administrator's token, unless it is made at the first start.
     pub admin_token: Option<Secret>,
-    /// Where mail goes.
-    pub mail_url: MailUrl,
+    /// Where mail goes, in order of preference; there is one at least.
+    pub mail_urls: Vec<MailUrl>,
     /// Who mail comes from.
     pub mail_from: MailFrom,
-    /// Where text messages go.
-    pub sms_url: SmsUrl,
+    /// Where text messages go, in order of preference; there is one at least.
+    pub sms_urls: Vec<SmsUrl>,
     /// The URL that clients know the server by, without a slash at its end; `None` for `http://` and where it listens.
     pub public_url: Option<String>,
     /// Proxies whose word about the client's address is taken.
@@ -132,11 +132,11 @@ impl Config {
             database: layers.read(Setting::DatabaseUrl, |text| Database::parse(text, &data_dir))?,
             master_key: layers.read(Setting::MasterKey, values::optional(values::master_key))?,
             admin_token: layers.read(Setting::AdminToken, values::optional(values::admin_token))?,
-            mail_url: layers
-                .read(Setting::MailUrl, |text| MailUrl::parse(text, variable).map_err(|error| error.to_string()))?,
+            mail_urls: layers
+                .read(Setting::MailUrl, |text| values::urls(text, |text| MailUrl::parse(text, variable)))?,
             mail_from: layers
                 .read(Setting::MailFrom, |text| text.parse::<MailFrom>().map_err(|error| error.to_string()))?,
-            sms_url: layers.read(Setting::SmsUrl, |text| text.parse::<SmsUrl>().map_err(|error| error.to_string()))?,
+            sms_urls: layers.read(Setting::SmsUrl, |text| values::urls(text, str::parse::<SmsUrl>))?,
             public_url: layers.read(Setting::PublicUrl, values::optional(values::public_url))?,
             trusted_proxies: layers.read(Setting::TrustedProxies, values::networks)?,
             max_connections: layers.read(Setting::MaxConnections, values::count)?,

@@ -320,6 +320,7 @@ impl RequestOtp {
             created_at: self.now,
             tries: 0,
             last_error: None,
+            attempts: Vec::new(),
             days: self.context.tenant.settings.privacy.message_days,
             state,
             due,

@@ -12,7 +12,9 @@ use crate::command::{EventSource, NoteTime};
 use crate::error::Error;
 use crate::event::{EventData, Person};
 use crate::id::EventId;
-use crate::message::{Channel, CodeOf, Content, Message, MessageState, Outgoing, Receipt, SendError};
+use crate::message::{
+    Attempt, Channel, CodeOf, Content, Handover, Message, MessageState, Outgoing, Receipt, SendError,
+};
 use crate::notice::NoticeKind;
 use crate::signup::Signup;
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled, Snapshot};
@@ -128,16 +130,15 @@ impl Service {
             Ok(outgoing) => outgoing,
             Err(error) => {
                 tracing::error!(message = %message.id, %error, "a message cannot be rendered");
-                return Outcome::Refused(SendError::Temporary { reason: error.code().to_owned(), retry_after: None });
+                let error = SendError::Temporary { reason: error.code().to_owned(), retry_after: None };
+                return Outcome::Tried(Handover::once(self.now(), Err(error)));
             }
         };
-        match self.inner.mailer.send(&outgoing).await {
-            Ok(receipt) => Outcome::Taken(receipt),
-            Err(error) => {
-                tracing::warn!(message = %message.id, tries = message.tries + 1, %error, "a message was not taken");
-                Outcome::Refused(error)
-            }
+        let tried = self.inner.mailer.hand_over(&outgoing, self.now()).await;
+        if let Err(error) = &tried.outcome {
+            tracing::warn!(message = %message.id, tries = message.tries + 1, %error, "a message was not taken");
         }
+        Outcome::Tried(tried)
     }
 
     async fn render(&self, message: &Message) -> Result<Outgoing, Error> {
@@ -192,9 +193,19 @@ impl Service {
         let lease = message.due.lease.unwrap_or_default();
         let mut also = Changes::none();
         message.due = Due::default();
-        match outcome {
-            Outcome::Taken(Receipt { provider_id, segments }) => {
-                message.tries += 1;
+        let tried = match outcome {
+            Outcome::Tried(Handover { attempts, outcome }) => {
+                message.tries += u32::from(!attempts.is_empty());
+                Attempt::note(&mut message.attempts, attempts);
+                outcome
+            }
+            Outcome::Pointless => {
+                message.state = MessageState::Expired { at: now };
+                return Settled { record: message.into(), lease, also };
+            }
+        };
+        match tried {
+            Ok(Receipt { provider_id, segments, .. }) => {
                 message.state = MessageState::Sent { at: now, provider_id, segments };
                 let sent = match message.channel {
                     Channel::Email => Counter::EmailsSent,
@@ -206,14 +217,12 @@ impl Service {
                     also.adds.push(Add::one(CounterKey::at(message.space, sent, Span::Hour, now)));
                 }
             }
-            Outcome::Pointless => message.state = MessageState::Expired { at: now },
-            Outcome::Refused(error) => self.refused(&mut message, &mut also, error, now),
+            Err(error) => self.refused(&mut message, &mut also, error, now),
         }
         Settled { record: message.into(), lease, also }
     }
 
     fn refused(&self, message: &mut Message, also: &mut Changes, error: SendError, now: Timestamp) {
-        message.tries += 1;
         let backoff = Duration::from_secs(1 << message.tries.min(6)).min(LONGEST_BACKOFF);
         let (reason, again_at) = match error {
             SendError::Permanent { reason } => (reason, None),
@@ -298,7 +307,6 @@ fn is_open(message: &Message, seen: &Snapshot, now: Timestamp) -> bool {
 }
 
 enum Outcome {
-    Taken(Receipt),
-    Refused(SendError),
+    Tried(Handover),
     Pointless,
 }

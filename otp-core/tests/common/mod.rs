@@ -155,7 +155,7 @@ impl Mailer for Inbox {
             return Err(refusal);
         }
         self.sent.lock().unwrap().push(message.clone());
-        Ok(Receipt { provider_id: Some(format!("provider-{}", message.id)), segments: None })
+        Ok(Receipt { provider_id: Some(format!("provider-{}", message.id)), ..Receipt::default() })
     }
 }
 

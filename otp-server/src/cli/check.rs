@@ -11,9 +11,10 @@ use super::Failure;
 use super::output::print;
 use crate::boot::{self, Database, InUse, WrittenWith, beside, configured_ring, open_database};
 use crate::config::{self, Config, Mistake, Setting};
+use crate::delivery::listed;
 use crate::dns::Dns;
 use crate::mail::{self, MailUrl};
-use crate::sms;
+use crate::sms::{self, SmsUrl};
 
 /// A clock outside these two times is wrong: 2026-01-01 and 2100-01-01.
 const PLAUSIBLE: std::ops::Range<i64> = 1_767_225_600_000..4_102_444_800_000;
@@ -124,22 +125,46 @@ async fn master_key(config: &Config, opened: &Opened) -> Finding {
 }
 
 async fn mail(config: &Config) -> Finding {
-    let clock = Arc::new(SystemClock::default());
-    let mailer = mail::mailer(&config.mail_url, &config.mail_from, clock);
-    let mailer = mailer.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
-    mailer.check().await.map_err(|error| Mistake::of(Setting::MailUrl, error))?;
-    Ok(config.mail_url.to_string())
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let mut findings = Vec::new();
+    for url in &config.mail_urls {
+        findings.push(match mail::mailer(url, &config.mail_from, Arc::clone(&clock)) {
+            Ok(mailer) => mailer.check().await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+    together(Setting::MailUrl, findings)?;
+    Ok(listed(&config.mail_urls))
+}
+
+/// What is wrong with the URLs of a setting, whichever it is.
+fn together(setting: Setting, findings: Vec<Result<(), String>>) -> Result<(), Mistake> {
+    let count = findings.len();
+    let wrong = findings.into_iter().enumerate().filter_map(|(number, finding)| Some((number, finding.err()?)));
+    let wrong = wrong.map(|(number, error)| match count {
+        1 => error,
+        _ => format!("number {} of {count}: {error}", number + 1),
+    });
+    let wrong: Vec<String> = wrong.collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Mistake::of(setting, wrong.join("; "))) }
 }
 
 async fn texts(config: &Config) -> Finding {
-    let wrong = |error: &dyn std::fmt::Display| Mistake::of(Setting::SmsUrl, error);
-    let mailer = sms::mailer(&config.sms_url, Arc::new(SystemClock::default())).map_err(|error| wrong(&error))?;
-    match (mailer, &config.mail_url) {
-        (Some(mailer), _) => mailer.check().await.map_err(|error| wrong(&error))?,
-        (None, MailUrl::Mailbox) => (),
-        (None, _) => return Ok("none can be sent; set OTP_SMS_URL if they are to be".to_owned()),
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let has_mailbox = matches!(config.mail_urls[..], [MailUrl::Mailbox]);
+    if matches!(config.sms_urls[..], [SmsUrl::Mailbox]) && !has_mailbox {
+        return Ok("none can be sent; set OTP_SMS_URL if they are to be".to_owned());
     }
-    Ok(config.sms_url.to_string())
+    let mut findings = Vec::new();
+    for url in &config.sms_urls {
+        findings.push(match sms::mailer(url, Arc::clone(&clock)) {
+            Ok(Some(mailer)) => mailer.check().await.map_err(|error| error.to_string()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+    together(Setting::SmsUrl, findings)?;
+    Ok(listed(&config.sms_urls))
 }
 
 /// Only sender domains need it, so that the system's may be missing.

@@ -157,6 +157,24 @@ pub(super) fn public_url(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// URLs with blanks between them, in order of preference; `mailbox:` and `file:`, whose path may have blanks, stand alone.
+pub(super) fn urls<T, E: fmt::Display>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Vec<T>, String> {
+    let stands_alone = |url: &str| ["mailbox:", "file:"].iter().any(|scheme| url.starts_with(scheme));
+    let pieces: Vec<&str> = text.split_whitespace().collect();
+    let is_one = pieces.len() < 2 || stands_alone(text) && !pieces[1..].iter().any(|piece| piece.contains(':'));
+    if is_one {
+        return parse(text).map(|url| vec![url]).map_err(|error| error.to_string());
+    }
+    if pieces.iter().any(|piece| stands_alone(piece)) {
+        return Err("`mailbox:` and `file:` stand alone; remove what is beside them".to_owned());
+    }
+    let place = |number: usize| format!("number {} of {}", number + 1, pieces.len());
+    let wrong =
+        |number, error| format!("{}, as blanks separate URLs: {error}; write a blank within one as %20", place(number));
+    let urls = pieces.iter().enumerate();
+    urls.map(|(number, piece)| parse(piece).map_err(|error| wrong(number, error))).collect()
+}
+
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(network).collect()
 }

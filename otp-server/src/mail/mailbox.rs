@@ -141,7 +141,7 @@ impl Mailer for Mailbox {
         let segments = mail.segments().map(|segments| segments.count);
         self.state().add(Arc::clone(&mail));
         self.tell(Change::Arrived(mail));
-        Ok(Receipt { provider_id: None, segments })
+        Ok(Receipt { segments, ..Receipt::default() })
     }
 }
 

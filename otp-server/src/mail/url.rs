@@ -150,6 +150,18 @@ impl MailUrl {
     }
 }
 
+impl MailUrl {
+    /// What kind of provider it names, in one word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            MailUrl::Mailbox => "mailbox",
+            MailUrl::Smtp(_) => "smtp",
+            MailUrl::Http(service) => service.kind(),
+            MailUrl::File(_) => "file",
+        }
+    }
+}
+
 fn folder(rest: &str) -> Result<PathBuf, InvalidMailUrl> {
     let path = match rest.strip_prefix("//") {
         Some(path) if !path.starts_with('/') => return Err(InvalidMailUrl::Folder),

@@ -58,7 +58,7 @@ impl Provider for Gateway {
             return Err(Refusal::by_status(answer.status));
         }
         let Taken { id, segments } = answer.json().unwrap_or(Taken { id: None, segments: None });
-        Ok(Receipt { provider_id: id.as_deref().and_then(message_id), segments })
+        Ok(Receipt { provider_id: id.as_deref().and_then(message_id), segments, ..Receipt::default() })
     }
 
     /// It has no request that sends nothing, so that all there is to see is whether it answers.

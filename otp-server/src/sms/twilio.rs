@@ -167,7 +167,7 @@ impl Provider for Twilio {
         }
         // Of a messaging service the sender, and with it the count, is not known yet, and it says 0.
         let segments = taken.num_segments.as_str().and_then(|count| count.parse().ok()).filter(|count| *count > 0);
-        Ok(Receipt { provider_id: message_id(&taken.sid), segments })
+        Ok(Receipt { provider_id: message_id(&taken.sid), segments, ..Receipt::default() })
     }
 
     fn probe(&self, _now: Timestamp) -> Request<Bytes> {

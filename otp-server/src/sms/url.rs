@@ -82,6 +82,17 @@ impl FromStr for SmsUrl {
     }
 }
 
+impl SmsUrl {
+    /// What kind of provider it names, in one word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            SmsUrl::Mailbox => "mailbox",
+            SmsUrl::Twilio(_) => "twilio",
+            SmsUrl::Gateway(_) => "gateway",
+        }
+    }
+}
+
 impl TwilioUrl {
     fn parse(rest: &str) -> Result<Self, InvalidProviderUrl> {
         let form = InvalidProviderUrl::Form(TWILIO_FORM);

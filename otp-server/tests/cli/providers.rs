@@ -71,6 +71,27 @@ fn check_asks_the_services_and_says_what_is_wrong() {
 }
 
 #[test]
+fn of_two_services_the_second_takes_what_the_first_does_not_and_check_asks_both() {
+    let dead = Capture::start(|_| Reply::json(401, r#"{"statusCode":401,"name":"invalid_api_key","message":""}"#));
+    let alive = Capture::start(|request| match request.method.as_str() {
+        "GET" => Reply::json(200, r#"{"scopes":["mail.send"]}"#),
+        _ => Reply::Answer(202, "", String::new()),
+    });
+    let urls = format!("resend:re_hush?endpoint={} sendgrid:SG.hush?endpoint={}", dead.url, alive.url);
+    let place = Place::new();
+    let said = place.run_with(&["check"], &[("OTP_MAIL_URL", &urls)]).stdout;
+    assert!(said.contains("FAIL  mail: OTP_MAIL_URL: number 1 of 2: Resend: it does not accept the key"), "{said}");
+    assert_eq!(alive.next().method, "GET");
+    let mut server = place.start_with(&[("OTP_MAIL_URL", &urls)]);
+    let key = key(&mut server);
+    let who = r#""email":"ann@example.org""#;
+    assert_eq!(server.post("/auth/request-otp", &key, &format!("{{{who}}}")).0, 200);
+    let mail = alive.next().json();
+    let text = mail["content"][0]["value"].as_str().unwrap();
+    sign_in(&server, &key, who, &code(text));
+}
+
+#[test]
 fn the_credentials_of_aws_can_be_in_the_variables_of_aws() {
     let capture = Capture::start(|_| Reply::json(200, r#"{"SendingEnabled":true}"#));
     let url = format!("ses:eu-central-1?endpoint={}", capture.url);

@@ -131,6 +131,7 @@ pub(super) fn message(tenant: TenantId, number: u64, due: Due) -> Message {
         created_at: NOW,
         tries: 0,
         last_error: None,
+        attempts: Vec::new(),
         days: 30,
         state: MessageState::Queued,
         due,

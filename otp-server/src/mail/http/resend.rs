@@ -116,7 +116,7 @@ impl Provider for Resend {
     fn judge(&self, answer: &Answer) -> Result<Receipt, Refusal> {
         let taken = answer.json::<Taken>().filter(|_| answer.status.is_success());
         match taken {
-            Some(Taken { id }) => Ok(Receipt { provider_id: message_id(&id), segments: None }),
+            Some(Taken { id }) => Ok(Receipt { provider_id: message_id(&id), ..Receipt::default() }),
             None => Err(Self::refusal(answer)),
         }
     }

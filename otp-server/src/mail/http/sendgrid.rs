@@ -95,7 +95,10 @@ impl Provider for SendGrid {
 
     fn judge(&self, answer: &Answer) -> Result<Receipt, Refusal> {
         if answer.status == StatusCode::ACCEPTED && answer.json::<Problem>().is_none() {
-            return Ok(Receipt { provider_id: answer.header("x-message-id").and_then(message_id), segments: None });
+            return Ok(Receipt {
+                provider_id: answer.header("x-message-id").and_then(message_id),
+                ..Receipt::default()
+            });
         }
         Err(Self::refusal(answer))
     }

@@ -172,7 +172,7 @@ impl Provider for Mailer {
 
     fn judge(&self, answer: &Answer) -> Result<Receipt, Refusal> {
         match answer.json::<Taken>().filter(|_| answer.status.is_success()) {
-            Some(taken) => Ok(Receipt { provider_id: message_id(&taken.message_id), segments: None }),
+            Some(taken) => Ok(Receipt { provider_id: message_id(&taken.message_id), ..Receipt::default() }),
             None => Err(Self::refusal(answer)),
         }
     }

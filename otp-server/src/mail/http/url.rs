@@ -45,6 +45,15 @@ pub enum MailService {
 }
 
 impl HttpMailUrl {
+    /// The name of the service, in one word.
+    pub const fn kind(&self) -> &'static str {
+        match self.service {
+            MailService::Resend { .. } => "resend",
+            MailService::SendGrid { .. } => "sendgrid",
+            MailService::Ses(_) => "ses",
+        }
+    }
+
     pub(in crate::mail) fn resend(rest: &str) -> Result<Self, InvalidProviderUrl> {
         let (key, query) = parts(rest);
         let service = MailService::Resend { key: secret(key, RESEND_FORM)? };

@@ -33,7 +33,7 @@ fn mail() -> Outgoing {
 }
 
 fn receipt(id: &str) -> Receipt {
-    Receipt { provider_id: Some(id.to_owned()), segments: None }
+    Receipt { provider_id: Some(id.to_owned()), ..Receipt::default() }
 }
 
 /// What becomes of a mail that the service at `url` answers so.
