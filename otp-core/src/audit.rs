@@ -91,6 +91,16 @@ actions! {
     DomainLost = "domain.lost";
     /// A sender domain was deleted.
     DomainDeleted = "domain.deleted";
+    /// An endpoint for events was made.
+    EndpointCreated = "webhook_endpoint.created";
+    /// An endpoint was changed.
+    EndpointChanged = "webhook_endpoint.changed";
+    /// An endpoint was deleted.
+    EndpointDeleted = "webhook_endpoint.deleted";
+    /// An endpoint was given another secret.
+    EndpointRotated = "webhook_endpoint.secret_rotated";
+    /// The service gave an endpoint up.
+    EndpointDisabled = "webhook_endpoint.disabled";
     /// A code was handed to the caller instead of being sent.
     OtpRevealed = "otp.revealed";
 }

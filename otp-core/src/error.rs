@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::limit::Allowance;
+use crate::limit::{Allowance, LimitOf};
 use crate::message::Channel;
 use crate::password::Busy;
 use crate::secret::CannotOpen;
@@ -28,6 +28,8 @@ pub struct Limited {
     pub allowance: Allowance,
     /// Seconds to wait.
     pub retry_after: u64,
+    /// Whose limit it is.
+    pub of: LimitOf,
 }
 
 /// Why something was not done. [`code`](Error::code) is stable; the texts may be worded better at any time.

@@ -1,18 +1,26 @@
 //! Events: what happened, written in the same commit as what they tell of.
 
-use std::str::FromStr;
+mod filter;
+mod sample;
+mod schema;
+
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
-use crate::id::{ChallengeId, EventId, KeyId, MessageId, SessionId, UserId};
+use crate::id::{ChallengeId, EndpointId, EventId, KeyId, MessageId, SessionId, UserId};
+use crate::limit::LimitOf;
 use crate::message::Channel;
 use crate::secret::Sealed;
 use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::tenant::{Mode, Space, TenantStatus};
+use crate::webhook::Delivery;
+
+pub use filter::{EventFilter, UnknownEvent};
+use schema::Field;
 
 /// For how many days events and messages are kept, unless the tenant keeps those about people for less.
 pub(crate) const KEPT_DAYS: u32 = 30;
@@ -27,18 +35,22 @@ pub(crate) fn days(number: u32) -> Duration {
 }
 
 macro_rules! catalogue {
-    ($($(#[$about:meta])* $kind:ident = $name:literal { $($(#[$told:meta])* $field:ident: $type:ty,)* })*) => {
+    ($($(#[doc = $about:literal])+ $kind:ident = $name:literal {
+        $($(#[doc = $told:literal])+ $(#[serde($($serde:tt)*)])? $field:ident: $type:ty,)*
+    })*) => {
         /// The names of what can happen.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum EventKind {
-            $($(#[$about])* #[serde(rename = $name)] $kind,)*
+            $($(#[doc = $about])+ #[serde(rename = $name)] $kind,)*
         }
 
         /// What happened, and what there is to say of it: nothing personal and nothing secret.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind", content = "data", rename_all_fields = "camelCase")]
         pub enum EventData {
-            $($(#[$about])* #[serde(rename = $name)] $kind { $($(#[$told])* $field: $type,)* },)*
+            $($(#[doc = $about])+ #[serde(rename = $name)] $kind {
+                $($(#[doc = $told])+ $(#[serde($($serde)*)])? $field: $type,)*
+            },)*
         }
 
         impl EventKind {
@@ -48,6 +60,20 @@ macro_rules! catalogue {
             /// The name the wire uses.
             pub const fn as_str(self) -> &'static str {
                 match self { $(EventKind::$kind => $name,)* }
+            }
+
+            /// What it tells of, in a sentence or two.
+            pub fn about(self) -> String {
+                match self { $(EventKind::$kind => concat!($($about),+).trim().to_owned(),)* }
+            }
+
+            /// What there is to say of it, beside whom it is about.
+            pub(crate) fn fields(self) -> Vec<Field> {
+                match self {
+                    $(EventKind::$kind => vec![$(
+                        Field::of::<$type>(stringify!($field), concat!($($told),+), concat!($(stringify!($($serde)*))?)),
+                    )*],)*
+                }
             }
         }
 
@@ -206,6 +232,20 @@ catalogue! {
         /// The key.
         key_id: KeyId,
     }
+    /// A limit of requests for codes was reached. Told once for each recipient, client network or customer in an hour.
+    RateLimitExceeded = "rate_limit.exceeded" {
+        /// Whose limit it is.
+        limit_of: LimitOf,
+        /// Requests that it allows.
+        limit: u64,
+        /// When there is room again.
+        reset_at: Timestamp,
+    }
+    /// Nothing happened: somebody tries an endpoint.
+    WebhookTest = "webhook.test" {
+        /// Says so.
+        message: String,
+    }
     /// The tenant's standing changed.
     CustomerStatusChanged = "customer.status_changed" {
         /// What it was.
@@ -217,44 +257,17 @@ catalogue! {
     }
 }
 
-/// Which events somebody wants to hear of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventFilter {
-    /// All: `*`.
-    All,
-    /// Those of one kind.
-    Kind(EventKind),
-}
-
-/// The text names no event.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no event; use `*` for all, or names such as {first}", first = EventKind::ALL[0].as_str())]
-pub struct UnknownEvent(String);
-
-impl FromStr for EventFilter {
-    type Err = UnknownEvent;
-
-    fn from_str(text: &str) -> Result<Self, UnknownEvent> {
-        if text == "*" {
-            return Ok(EventFilter::All);
+impl EventData {
+    /// What there is to say, in the words of the wire; of what is sealed nothing.
+    pub(crate) fn payload(&self) -> serde_json::Map<String, serde_json::Value> {
+        let serde_json::Value::Object(mut fields) = self.fields() else { return serde_json::Map::new() };
+        fields.retain(|name, _| !name.starts_with("sealed"));
+        for field in self.kind().fields().iter().filter(|field| field.is_time) {
+            if let Some(millis) = fields.get(&field.name).and_then(serde_json::Value::as_i64) {
+                fields.insert(field.name.clone(), Timestamp::from_millis(millis).to_string().into());
+            }
         }
-        let known = EventKind::ALL.iter().find(|kind| kind.as_str() == text);
-        known.map(|kind| EventFilter::Kind(*kind)).ok_or_else(|| UnknownEvent(text.chars().take(64).collect()))
-    }
-}
-
-impl Serialize for EventFilter {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match self {
-            EventFilter::All => "*",
-            EventFilter::Kind(kind) => kind.as_str(),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for EventFilter {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        fields
     }
 }
 
@@ -287,6 +300,9 @@ pub struct Event {
     pub person: Option<Person>,
     /// What happened.
     pub data: EventData,
+    /// To which endpoints it is sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointId>,
 }
 
 impl Event {
@@ -302,6 +318,11 @@ impl Event {
             EventData::MessageFailed { message_id, .. } => Some(*message_id),
             _ => None,
         }
+    }
+
+    /// Where it is on its way to endpoints: what goes when it goes.
+    pub fn deliveries(&self) -> impl Iterator<Item = Key> {
+        self.endpoints.iter().map(|endpoint| Delivery::key_of(self.space, Delivery::id_of(self.id, *endpoint)))
     }
 }
 

@@ -129,6 +129,10 @@ ids! {
     SigningKeyId = "skey_";
     /// Somebody who runs a tenant.
     MemberId = "mem_";
+    /// Where a tenant wants to hear of events.
+    EndpointId = "whe_";
+    /// An event on its way to an endpoint.
+    DeliveryId = "whd_";
     /// A signup: 128 random bits, of which the link and the code that confirm it are derived.
     SignupId = "sgn_";
 }
@@ -144,7 +148,7 @@ macro_rules! new_by_time {
     )*};
 }
 
-new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId }
+new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId EndpointId }
 
 impl AuditId {
     /// The one behind it, for a second line of the same commit.

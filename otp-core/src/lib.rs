@@ -82,6 +82,7 @@ pub mod token;
 pub mod usage;
 pub mod user;
 pub mod visit;
+pub mod webhook;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::Error;

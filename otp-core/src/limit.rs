@@ -23,6 +23,18 @@ pub struct Allowance {
     pub reset_at: Timestamp,
 }
 
+/// Whose limit it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitOf {
+    /// That of whomever the codes are sent to.
+    Recipient,
+    /// That of the network that they are asked for from.
+    Client,
+    /// That of the tenant as a whole.
+    Customer,
+}
+
 /// Moments within the last hour, oldest first. Exact: any hour, wherever it begins, holds at most the limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

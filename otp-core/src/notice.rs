@@ -110,6 +110,15 @@ pub enum Notice {
         /// How many.
         failed: u64,
     },
+    /// An endpoint for events was given up.
+    EndpointDisabled {
+        /// Whose.
+        about: About,
+        /// Where it is.
+        url: String,
+        /// Whether it said that it is gone; else it has taken nothing for five days.
+        is_gone: bool,
+    },
 }
 
 /// The names of notices.
@@ -132,6 +141,8 @@ pub enum NoticeKind {
     Latency,
     /// [`Notice::Undelivered`].
     Undelivered,
+    /// [`Notice::EndpointDisabled`].
+    EndpointDisabled,
 }
 
 impl Notice {
@@ -146,6 +157,7 @@ impl Notice {
             Notice::ErrorRate { .. } => NoticeKind::ErrorRate,
             Notice::Latency { .. } => NoticeKind::Latency,
             Notice::Undelivered { .. } => NoticeKind::Undelivered,
+            Notice::EndpointDisabled { .. } => NoticeKind::EndpointDisabled,
         }
     }
 

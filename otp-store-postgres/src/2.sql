@@ -96,3 +96,18 @@ ALTER TABLE "api_key" ADD COLUMN expires_at bigint;
 UPDATE "api_key" SET expires_at = 7776000000 + COALESCE((body::json #>> '{state,revoked,at}')::bigint, LEAST(
     (body::json ->> 'expires_at')::bigint, (body::json #>> '{state,rotated,until}')::bigint));
 CREATE INDEX api_key_expires ON "api_key" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "endpoint" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX endpoint_owner ON "endpoint" (owner, id);
+
+CREATE TABLE "delivery" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, due_at bigint, lease bytea, expires_at bigint,
+    body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX delivery_owner ON "delivery" (owner, id);
+CREATE INDEX delivery_due ON "delivery" (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX delivery_expires ON "delivery" (expires_at) WHERE expires_at IS NOT NULL;

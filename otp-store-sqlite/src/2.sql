@@ -107,3 +107,17 @@ UPDATE api_key SET expires_at = 7776000000 + COALESCE(body ->> '$.state.revoked.
     COALESCE(body ->> '$.expires_at', body ->> '$.state.rotated.until'),
     COALESCE(body ->> '$.state.rotated.until', body ->> '$.expires_at')));
 CREATE INDEX api_key_expires ON api_key (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE endpoint (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX endpoint_owner ON endpoint (owner, id);
+
+CREATE TABLE delivery (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, due_at INTEGER, lease BLOB, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX delivery_owner ON delivery (owner, id);
+CREATE INDEX delivery_due ON delivery (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX delivery_expires ON delivery (expires_at) WHERE expires_at IS NOT NULL;

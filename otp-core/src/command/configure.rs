@@ -18,6 +18,7 @@ use crate::store::{Changes, Read, Snapshot};
 use crate::subject::EmailAddress;
 use crate::tenant::{Change, Settings, Tenant};
 use crate::token::Algorithm;
+use crate::webhook::{Destinations, Endpoint, OVERLAP, Retiring, simple_id};
 
 /// What is to become of the settings.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ pub(crate) struct Configure {
     pub signing_keys: Option<NewSigningKeys>,
     pub plans: Plans,
     pub keys: TenantKeys,
+    pub destinations: Destinations,
 }
 
 /// Keys that are to sign, and how long tokens of those before may still live.
@@ -70,7 +72,8 @@ impl Configure {
     pub fn reads(&self, tenant: TenantId) -> Vec<Read> {
         let keys = self.signing_keys.iter().flat_map(|_| StoredSigningKey::of_tenant(tenant));
         let domains = self.sender().into_iter().flat_map(|address| Domain::reads_for(tenant, &address));
-        keys.chain(domains).collect()
+        let endpoint = Read::Record(Endpoint::key_of(tenant, simple_id(tenant)));
+        keys.chain(domains).chain([endpoint]).collect()
     }
 
     /// Changes the tenant and writes the version.
@@ -90,6 +93,7 @@ impl Configure {
         let plan = self.plans.named(&tenant.plan).unwrap_or(self.plans.first());
         tenant.settings.check_plan(&before.settings, plan)?;
         check_sender(&before.settings, &tenant.settings, seen, trail.at)?;
+        self.check_webhook(&before.settings, &tenant.settings)?;
         if tenant.settings.tokens.algorithm != before.settings.tokens.algorithm {
             let algorithm = tenant.settings.tokens.algorithm;
             let Some(fresh) = self.signing_keys.as_ref().filter(|fresh| fresh.algorithm == algorithm) else {
@@ -98,6 +102,7 @@ impl Configure {
             fresh.replace(seen, trail, changes);
         }
         let secret = self.change_secret(tenant)?;
+        renew_endpoint(&before, tenant, seen, trail.at, changes);
         if let Some(told) = note_version(&before, tenant, secret, trail, changes) {
             changes.put(trail.line(tenant.id, Action::ConfigurationChanged, tenant.id, told));
         }
@@ -109,6 +114,15 @@ impl Configure {
         match &self.wanted {
             Wanted::Patch(patch) => patch.get("emailConfig")?.get("fromEmail")?.as_str()?.parse().ok(),
             Wanted::Whole(settings) => settings.email.sender(),
+        }
+    }
+
+    fn check_webhook(&self, before: &Settings, after: &Settings) -> Result<(), Error> {
+        match &after.webhook.url {
+            Some(url) if after.webhook.url != before.webhook.url => {
+                Ok(self.destinations.check("webhookConfig.url", url)?)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -125,6 +139,21 @@ impl Configure {
         tenant.webhook_secret = secret.clone();
         Ok(Some(Change { field: "webhookConfig.secret".to_owned(), old: old?.into(), new: new?.into() }))
     }
+}
+
+/// The endpoint that the settings tell of begins anew at another URL; an old secret signs for a day beside its successor.
+fn renew_endpoint(before: &Tenant, after: &Tenant, seen: &Snapshot, now: Timestamp, changes: &mut Changes) {
+    let is_moved = before.settings.webhook.url != after.settings.webhook.url;
+    let is_rotated = before.webhook_secret != after.webhook_secret;
+    if !is_moved && !is_rotated {
+        return;
+    }
+    let known = seen.all::<Endpoint>().find(|endpoint| endpoint.id == simple_id(after.id)).cloned();
+    let mut endpoint = known.filter(|_| !is_moved).unwrap_or_else(|| Endpoint::simple(after));
+    if is_rotated {
+        endpoint.retiring = Retiring::until(before.webhook_secret.clone(), now, OVERLAP);
+    }
+    changes.put(endpoint);
 }
 
 /// Mail comes from a domain that the tenant has shown to be its own.

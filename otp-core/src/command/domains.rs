@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::domain::{Domain, DomainName, DomainState, DomainStatus, Finding, Lookup};
 use crate::error::{Error, Limited};
 use crate::id::TenantId;
-use crate::limit::Allowance;
+use crate::limit::{Allowance, LimitOf};
 use crate::store::{Changes, Command, Due, Key, LeaseId, Read, Reads, Scope, Snapshot};
 use crate::tenant::{Tenant, TenantStatus};
 
@@ -96,7 +96,7 @@ impl Command for BeginCheck {
         }
         if let Some(reset_at) = domain.checked_at.map(|at| at + PAUSE).filter(|end| self.now < *end) {
             let allowance = Allowance { limit: 1, remaining: 0, reset_at };
-            let limited = Limited { allowance, retry_after: reset_at.secs_after(self.now) };
+            let limited = Limited { allowance, retry_after: reset_at.secs_after(self.now), of: LimitOf::Customer };
             return (Err(Error::RateLimited(limited)), Changes::none());
         }
         let due = Due { at: Some(self.until), lease: Some(self.lease) };

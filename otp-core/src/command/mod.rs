@@ -6,9 +6,11 @@
 mod alarms;
 mod chained;
 mod configure;
+mod deliveries;
 mod domains;
 mod expiry;
 mod keys;
+mod limits;
 mod plan_use;
 mod quota;
 mod request_otp;
@@ -16,25 +18,34 @@ mod session;
 mod signup;
 mod tenants;
 mod time;
+mod told;
 mod usage;
 mod users;
 mod verify_otp;
+mod webhooks;
 
 pub(crate) use alarms::RaiseAlarms;
 pub(crate) use chained::Chained;
 pub(crate) use configure::{Configure, NewSigningKeys, Wanted as WantedSettings};
+pub(crate) use deliveries::{BeginDelivery, RecoverDeliveries, RetryDelivery, is_lost};
 pub(crate) use domains::{AddDomain, BeginCheck, Checked, DOMAINS, DeleteDomain, NoteCheck};
 pub(crate) use expiry::WarnOfKeys;
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
+pub(crate) use limits::TellLimit;
 pub(crate) use quota::Quotas;
 pub(crate) use request_otp::{RequestOtp, Requested};
 pub(crate) use session::{Ending, Presented, RefreshSession, Refreshed, SignOut};
 pub(crate) use signup::{Confirm, NetworkLimit, NewAccount, ResendSignup, SignUp, open};
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
 pub(crate) use time::NoteTime;
+pub(crate) use told::Told;
 pub(crate) use usage::{AddCounts, BeginMeasuring, FoldVisits, NoteErrors, NoteStorage};
 pub(crate) use users::{EraseUser, Erasing, NoteExport};
 pub(crate) use verify_otp::{Verified, VerifyOtp, Wanted};
+pub(crate) use webhooks::{
+    ALL_ENDPOINTS, ChangeEndpoint, CreateEndpoint, DeleteEndpoint, DisableEndpoint, EndpointChange, NoteHealth,
+    RotateSecret, Shown, endpoint_in,
+};
 
 use crate::audit::{Action, Actor, Audit};
 use crate::clock::Timestamp;
@@ -87,6 +98,6 @@ pub(crate) struct EventSource<'a> {
 
 impl EventSource<'_> {
     pub fn event(&self, id: EventId, data: EventData) -> Event {
-        Event { id, space: self.space, at: self.at, person: self.person.cloned(), data }
+        Event { id, space: self.space, at: self.at, person: self.person.cloned(), data, endpoints: Vec::new() }
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
 use crate::event::{Event, EventData, Person};
 use crate::id::{ChallengeId, EventId, MessageId};
-use crate::limit::{Allowance, HOUR, Recipient, SlidingCount};
+use crate::limit::{Allowance, HOUR, LimitOf, Recipient, SlidingCount};
 use crate::locale::Locale;
 use crate::message::{Channel, CodeOf, Content, Message, MessageState};
 use crate::notice::{About, Notice, Stationery};
@@ -147,34 +147,36 @@ impl RequestOtp {
         let limits = &self.context.tenant.settings.limits;
         let allowance = self.recipient_allowance(recipient);
         if let Some(until) = recipient.sends.full_until(limits.per_recipient, self.now) {
-            return Err(Error::RateLimited(self.limited(allowance, until)));
+            return Err(Error::RateLimited(self.limited(LimitOf::Recipient, allowance, until)));
         }
         if let Some(until) = self.cooldown_until(recipient).filter(|until| *until > self.now) {
-            return Err(Error::Cooldown(self.limited(allowance, until)));
+            return Err(Error::Cooldown(self.limited(LimitOf::Recipient, allowance, until)));
         }
         if let Some(limit) = self.day_limit()
             && seen.counter(&self.requests(Span::Day)) >= limit
         {
             let allowance = Allowance { limit, remaining: 0, reset_at: Span::Day.end(self.now) };
-            return Err(Error::RateLimited(self.limited(allowance, allowance.reset_at)));
+            return Err(Error::RateLimited(self.limited(LimitOf::Customer, allowance, allowance.reset_at)));
         }
-        let network = self.network_requests().map(|count| (count, limits.per_ip));
-        let tenant = self.tenant_limit().map(|limit| (self.requests(Span::Hour), limit));
-        for (count, limit) in [network, tenant].into_iter().flatten() {
+        let network = self.network_requests().map(|count| (LimitOf::Client, count, limits.per_ip));
+        let tenant = self.tenant_limit().map(|limit| (LimitOf::Customer, self.requests(Span::Hour), limit));
+        for (of, count, limit) in [network, tenant].into_iter().flatten() {
             let sliding = sliding(seen, count);
             if let Some(until) = sliding.full_until(limit, self.now) {
                 let allowance = Allowance { limit: limit.into(), remaining: 0, reset_at: until };
-                return Err(Error::RateLimited(self.limited(allowance, until)));
+                return Err(Error::RateLimited(self.limited(of, allowance, until)));
             }
         }
         match self.quotas().left(seen) {
-            Some(left) if left.remaining == 0 => Err(Error::QuotaExceeded(self.limited(left, left.reset_at))),
+            Some(left) if left.remaining == 0 => {
+                Err(Error::QuotaExceeded(self.limited(LimitOf::Customer, left, left.reset_at)))
+            }
             quota => Ok(quota),
         }
     }
 
-    fn limited(&self, allowance: Allowance, until: Timestamp) -> Limited {
-        Limited { allowance, retry_after: until.secs_after(self.now).max(1) }
+    fn limited(&self, of: LimitOf, allowance: Allowance, until: Timestamp) -> Limited {
+        Limited { allowance, retry_after: until.secs_after(self.now).max(1), of }
     }
 
     fn recipient_allowance(&self, recipient: &Recipient) -> Allowance {

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
 use crate::event::EventData;
 use crate::id::{EventId, SignupId};
-use crate::limit::{Allowance, Recipient, SlidingLog};
+use crate::limit::{Allowance, LimitOf, Recipient, SlidingLog};
 use crate::member::Member;
 use crate::notice::{About, Envelope, INSTALLATION, Notice};
 use crate::secret::TenantKeys;
@@ -73,7 +73,9 @@ impl NetworkLimit {
 
 fn limited(limit: u32, until: Timestamp, now: Timestamp) -> Error {
     let allowance = Allowance { limit: limit.into(), remaining: 0, reset_at: until };
-    Error::RateLimited(Limited { allowance, retry_after: until.secs_after(now).max(1) })
+    let retry_after = until.secs_after(now).max(1);
+    // Nobody is told of these: there is no tenant yet.
+    Error::RateLimited(Limited { allowance, retry_after, of: LimitOf::Client })
 }
 
 fn full(log: &SlidingLog, limit: u32, now: Timestamp) -> Result<(), Error> {

@@ -84,6 +84,7 @@ impl Command for EraseUser {
         let messages = seen.all::<Event>().filter_map(Event::message);
         let messages = messages.map(|id| Key::new::<Message>(self.space.tenant, id.as_bytes()));
         changes.deletes.extend(messages);
+        changes.deletes.extend(seen.all::<Event>().flat_map(Event::deliveries));
         if self.is_more(seen) {
             return (Erasing::Unfinished, changes);
         }

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
 use crate::event::{EventData, Person};
 use crate::id::{ChallengeId, EventId, SessionId, UserId};
-use crate::limit::{Allowance, Recipient};
+use crate::limit::{Allowance, LimitOf, Recipient};
 use crate::message::Channel;
 use crate::passcode::TypedCode;
 use crate::secret::{Digest32, Sealed};
@@ -137,19 +137,19 @@ impl VerifyOtp {
         let limits = &self.context.tenant.settings.limits;
         let log = seen.one::<Recipient>().map(|recipient| &recipient.wrong_guesses);
         if let Some(until) = log.and_then(|log| log.full_until(limits.guesses_per_recipient, self.now)) {
-            return Err(self.limited(limits.guesses_per_recipient, until));
+            return Err(self.limited(LimitOf::Recipient, limits.guesses_per_recipient, until));
         }
         let full =
             self.network_guesses().and_then(|count| sliding(seen, count).full_until(limits.guesses_per_ip, self.now));
         match full {
-            Some(until) => Err(self.limited(limits.guesses_per_ip, until)),
+            Some(until) => Err(self.limited(LimitOf::Client, limits.guesses_per_ip, until)),
             None => Ok(()),
         }
     }
 
-    fn limited(&self, limit: u32, until: Timestamp) -> Error {
+    fn limited(&self, of: LimitOf, limit: u32, until: Timestamp) -> Error {
         let allowance = Allowance { limit: limit.into(), remaining: 0, reset_at: until };
-        Error::RateLimited(Limited { allowance, retry_after: until.secs_after(self.now).max(1) })
+        Error::RateLimited(Limited { allowance, retry_after: until.secs_after(self.now).max(1), of })
     }
 
     fn wrong(&self, seen: &Snapshot, challenge: Challenge, remaining: u8) -> (Result<Verified, Error>, Changes) {

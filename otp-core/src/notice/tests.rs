@@ -37,6 +37,8 @@ fn all(name: &str) -> Vec<Notice> {
         Notice::Latency { about: about(name), p95_millis: 812, limit_millis: 500 },
         Notice::Undelivered { about: about(name), failed: 1 },
         Notice::Undelivered { about: about(name), failed: 12 },
+        Notice::EndpointDisabled { about: about(name), url: "https://acme.example/?a=b&c".to_owned(), is_gone: true },
+        Notice::EndpointDisabled { about: about(name), url: "https://acme.example".to_owned(), is_gone: false },
     ]
 }
 

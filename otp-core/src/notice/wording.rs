@@ -30,6 +30,7 @@ pub(crate) fn letter(notice: &Notice, frame: Frame<'_>) -> Letter {
         Notice::ErrorRate { about, failed, requests } => error_rate(about, *failed, *requests, frame.at),
         Notice::Latency { about, p95_millis, limit_millis } => latency(about, *p95_millis, *limit_millis, frame.at),
         Notice::Undelivered { about, failed } => undelivered(about, *failed, frame.at),
+        Notice::EndpointDisabled { about, url, is_gone } => endpoint_disabled(about, url, *is_gone, frame.at),
     }
 }
 
@@ -173,6 +174,22 @@ fn undelivered(about: &About, failed: u64, at: Timestamp) -> Letter {
         ],
         closing: vec!["The next mail about this comes in a day, if more are given up then.".to_owned()],
         facts: of_tenant(about, "Noticed", at),
+        ..Letter::default()
+    }
+}
+
+fn endpoint_disabled(about: &About, url: &str, is_gone: bool, at: Timestamp) -> Letter {
+    let why = if is_gone { "It answered 410: gone." } else { "For five days it has taken nothing." };
+    Letter {
+        subject: format!("{}: events are not sent any more", about.name),
+        heading: "An endpoint was switched off".to_owned(),
+        paragraphs: vec![
+            format!("Events of {} are not sent to {url} any more. {why}", about.name),
+            "They are kept for 30 days. When the endpoint works again, enable it (`PUT /admin/webhooks/endpoints/{id}`) and \
+             have them sent (`POST /admin/webhooks/recover`)."
+                .to_owned(),
+        ],
+        facts: of_tenant(about, "Since", at),
         ..Letter::default()
     }
 }

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use url::Url;
 
 use super::context::Caches;
 use super::{Inner, Service};
 use crate::audit::USUALLY_KEPT_FOR;
 use crate::clock::{Clock, SystemClock};
+use crate::destination::Reach;
 use crate::domain::Resolver;
 use crate::message::{Mailer, Outgoing, Receipt, SendError};
 use crate::password::{InPlace, PasswordHasher};
@@ -17,6 +19,7 @@ use crate::plan::Plans;
 use crate::random::{Random, SystemRandom};
 use crate::secret::KeyRing;
 use crate::store::Store;
+use crate::webhook::{Destinations, Lanes, NoTransport, WebhookTransport};
 
 /// Collects the parts of a [`Service`]. Only store and key ring are needed; without a mailer nothing can be sent.
 pub struct Builder {
@@ -27,6 +30,9 @@ pub struct Builder {
     mailer: Arc<dyn Mailer>,
     resolver: Option<Arc<dyn Resolver>>,
     on_queued: Box<dyn Fn() + Send + Sync>,
+    webhooks: Arc<dyn WebhookTransport>,
+    on_delivery: Box<dyn Fn() + Send + Sync>,
+    reach: Reach,
     plans: Plans,
     issuer: String,
     hasher: Arc<dyn PasswordHasher>,
@@ -44,6 +50,9 @@ impl Builder {
             mailer: Arc::new(NoMailer),
             resolver: None,
             on_queued: Box::new(|| {}),
+            webhooks: Arc::new(NoTransport),
+            on_delivery: Box::new(|| {}),
+            reach: Reach::Public,
             plans: Plans::builtin(),
             issuer: "http://127.0.0.1:8080".to_owned(),
             hasher: Arc::new(InPlace),
@@ -82,6 +91,25 @@ impl Builder {
         self
     }
 
+    /// Sends events to endpoints; without one they wait.
+    pub fn webhooks(mut self, transport: impl WebhookTransport) -> Self {
+        self.webhooks = Arc::new(transport);
+        self
+    }
+
+    /// Is called after every commit that has something to send to an endpoint, to wake whoever calls
+    /// [`Service::claim_webhooks`].
+    pub fn on_delivery(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_delivery = Box::new(wake);
+        self
+    }
+
+    /// Where tenants may have events sent; to the public net by https if not set.
+    pub fn webhook_reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
     /// The plans on offer; the built-in ones if not set.
     pub fn plans(mut self, plans: Plans) -> Self {
         self.plans = plans;
@@ -116,7 +144,12 @@ impl Builder {
 
     /// The service.
     pub fn build(self) -> Service {
+        let own_host = Url::parse(&self.issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
         let inner = Inner {
+            webhooks: self.webhooks,
+            on_delivery: self.on_delivery,
+            destinations: Destinations { reach: self.reach, own_host },
+            lanes: Lanes::default(),
             store: self.store,
             clock: self.clock,
             random: self.random,

@@ -1,7 +1,5 @@
 //! A tenant's configuration: one document, written in parts, with its versions.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::{Caller, Page, Service};
@@ -15,6 +13,7 @@ use crate::secret::{Sealed, Secret};
 use crate::store::{FromRecord, Key, Kind, Read};
 use crate::tenant::{Change, Settings, Tenant};
 use crate::token::Algorithm;
+use crate::webhook::{Signing, SigningSecret};
 
 const SECRET: &str = "webhookConfig.secret";
 
@@ -170,7 +169,8 @@ impl Service {
             None => None,
         };
         let (plans, keys) = (self.inner.plans.clone(), caller.context.keys.clone());
-        Ok(Configure { wanted, expected, webhook_secret, signing_keys, plans, keys })
+        let destinations = self.inner.destinations.clone();
+        Ok(Configure { wanted, expected, webhook_secret, signing_keys, plans, keys, destinations })
     }
 
     /// The secret that is to sign events; none if it is the present one as it was shown.
@@ -181,8 +181,8 @@ impl Service {
         if secret.expose() == tenant.masked_secret(&tenant.webhook_secret, keys)? {
             return Ok(None);
         }
-        let bytes = secret.expose().strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
-        if !bytes.is_some_and(|bytes| (24..=64).contains(&bytes.len())) {
+        let parsed = SigningSecret::parse(secret.expose()).ok();
+        if parsed.is_none_or(|parsed| parsed.signing() != Signing::Hmac) {
             return Err(refuse());
         }
         Ok(Some(keys.seal(self.random(), Tenant::WEBHOOK_SECRET, secret.expose().as_bytes())))

@@ -25,6 +25,7 @@ use crate::template::{Audience, MessageContext, OwnTemplates};
 use crate::tenant::{Mode, Settings, Space, Tenant};
 use crate::token::SigningKey;
 use crate::usage::CounterKey;
+use crate::webhook::Subscribers;
 
 const ENTRIES: usize = 20_000;
 const POLL_EVERY_MILLIS: i64 = 1_000;
@@ -104,6 +105,7 @@ impl<T> Clone for Cached<T> {
 pub(super) struct Caches {
     api_keys: Cache<Digest32, Cached<ApiKey>>,
     tenants: Cache<TenantId, Cached<TenantContext>>,
+    subscribers: Cache<TenantId, Cached<Subscribers>>,
     /// Derived from the ring and the id alone, so never out of date.
     tenant_keys: Cache<TenantId, TenantKeys>,
     signing_keys: Cache<SigningKeyId, SigningKey>,
@@ -118,6 +120,7 @@ impl Default for Caches {
         Self {
             api_keys: Cache::new(ENTRIES),
             tenants: Cache::new(ENTRIES),
+            subscribers: Cache::new(ENTRIES),
             tenant_keys: Cache::new(ENTRIES),
             signing_keys: Cache::new(ENTRIES),
             epoch: AtomicU64::new(0),
@@ -191,6 +194,17 @@ impl Service {
         let value = Arc::new(context);
         self.inner.caches.tenants.insert(tenant, Cached { value: Arc::clone(&value), epoch });
         Ok(Some(value))
+    }
+
+    /// Needs none of the tenant's keys: what cannot be opened is no reason not to write an event down.
+    pub(super) async fn cached_subscribers(&self, tenant: TenantId) -> Result<Arc<Subscribers>, Error> {
+        let epoch = self.epoch().await?;
+        if let Some(cached) = self.inner.caches.subscribers.get(&tenant).filter(|cached| cached.epoch == epoch) {
+            return Ok(cached.value);
+        }
+        let value = Arc::new(self.load_subscribers(tenant).await?);
+        self.inner.caches.subscribers.insert(tenant, Cached { value: Arc::clone(&value), epoch });
+        Ok(value)
     }
 
     async fn load_context(&self, id: TenantId) -> Result<Option<TenantContext>, Error> {

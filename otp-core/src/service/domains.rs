@@ -189,7 +189,7 @@ impl Service {
     }
 
     /// Of what the service does by itself.
-    fn own_trail(&self) -> Trail {
+    pub(super) fn own_trail(&self) -> Trail {
         let at = self.now();
         let id = AuditId::new(at, self.random());
         Trail { id, actor: Actor::Program, client: None, request_id: None, operation: None, at }

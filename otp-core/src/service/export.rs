@@ -18,6 +18,7 @@ use crate::session::{Session, SessionState};
 use crate::store::{FromRecord, Key, Read, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::user::User;
+use crate::webhook::People;
 
 /// Records that one read gives.
 const PAGE: usize = 500;
@@ -180,15 +181,6 @@ impl Reader<'_> {
         let person = event.person.as_ref();
         let client = self.client(&self.user.subject, person.and_then(|person| person.client.as_ref()))?;
         let address = person.and_then(|person| person.address.as_ref());
-        let mut data = event.data.fields();
-        if let EventData::OtpRequested { sealed_metadata, .. } = &event.data {
-            let opened = sealed_metadata.as_ref().map(|sealed| self.open(b"metadata", sealed)).transpose()?;
-            let metadata: Option<Value> = opened.and_then(|opened| serde_json::from_str(&opened).ok());
-            if let Some(fields) = data.as_object_mut() {
-                fields.remove("sealedMetadata");
-                fields.insert("metadata".to_owned(), json!(metadata));
-            }
-        }
         Ok(json!({
             "eventId": event.id,
             "event": event.kind(),
@@ -196,7 +188,7 @@ impl Reader<'_> {
             "address": address.map(|sealed| self.open(b"address", sealed)).transpose()?,
             "ip": client.ip,
             "userAgent": client.user_agent,
-            "data": data,
+            "data": People(self.keys).fields(event)?,
         }))
     }
 

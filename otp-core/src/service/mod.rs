@@ -12,11 +12,14 @@ mod calls;
 mod configuration;
 mod context;
 mod cursor;
+mod deliveries;
+mod dispatch;
 mod domains;
 mod expiry;
 mod export;
 mod keys;
 mod ledger;
+mod limits;
 mod notices;
 mod onboarding;
 mod otp;
@@ -30,6 +33,7 @@ mod tokens;
 mod usage;
 mod users;
 mod visitors;
+mod webhooks;
 mod worker;
 
 use std::collections::{HashMap, VecDeque};
@@ -38,7 +42,7 @@ use std::time::Duration;
 
 use crate::api_key::KeyUse;
 use crate::clock::{Clock, Timestamp};
-use crate::command::{Chained, Trail};
+use crate::command::{Chained, Told, Trail};
 use crate::domain::Resolver;
 use crate::error::Error;
 use crate::id::{AuditId, ChallengeId, KeyId, TenantId};
@@ -50,15 +54,18 @@ use crate::random::Random;
 use crate::secret::{KeyRing, Secret, TenantKeys};
 use crate::store::{Command, Store, run};
 use crate::tenant::Space;
+use crate::webhook::{Destinations, Lanes, WebhookTransport};
 
 pub use analytics::{ErrorReport, Realtime, Report, RouteTimes};
 pub use audit::{AuditQuery, AuditView};
 pub use builder::Builder;
-pub(crate) use caller::place;
 pub use caller::{Approach, Caller, Client};
+pub(crate) use caller::{SealedClient, place};
 pub use calls::RecentCalls;
 pub use configuration::{ConfigView, VersionView};
 pub(crate) use context::TenantContext;
+pub use deliveries::DeliveryQuery;
+pub use dispatch::{WebhookClaim, WebhookRun};
 pub use domains::{AddedDomain, DomainView};
 pub use export::UserExport;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
@@ -72,6 +79,7 @@ pub use templates::{MessagePreview, PreviewedMessage, TestEmail};
 pub use tenants::{CreatedTenant, EditTenant, NewTenant, TenantView};
 pub use usage::{PlanView, QuotaUse, UsageDay, UsageView};
 pub use users::UserView;
+pub use webhooks::{EditEndpoint, EndpointSecret, EndpointView, NewEndpoint};
 pub use worker::Delivered;
 
 /// How far the noted time may be ahead of the clock. Beyond, it was the clock of whoever noted it that was wrong, and waiting
@@ -100,6 +108,10 @@ struct Inner {
     mailer: Arc<dyn Mailer>,
     resolver: Option<Arc<dyn Resolver>>,
     on_queued: Box<dyn Fn() + Send + Sync>,
+    webhooks: Arc<dyn WebhookTransport>,
+    on_delivery: Box<dyn Fn() + Send + Sync>,
+    destinations: Destinations,
+    lanes: Lanes,
     ring: KeyRing,
     plans: Plans,
     issuer: String,
@@ -158,8 +170,15 @@ impl Service {
     }
 
     async fn run<C: Command>(&self, command: C) -> Result<C::Outcome, Error> {
-        let keys = command.is_recorded().then(|| self.tenant_keys(command.recorded_in().tenant()));
-        run(&*self.inner.store, Chained { command, keys, kept_for: self.inner.audit_kept_for }).await?
+        let tenant = command.recorded_in().tenant();
+        let keys = command.is_recorded().then(|| self.tenant_keys(tenant));
+        let command = Chained { command, keys, kept_for: self.inner.audit_kept_for };
+        let told = Told { command, subscribers: self.subscribers(tenant).await? };
+        let (outcome, is_any_to_send) = run(&*self.inner.store, told).await?;
+        if is_any_to_send {
+            (self.inner.on_delivery)();
+        }
+        outcome
     }
 
     /// Runs a command that changes tenants or keys, then forgets what was cached of them.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::caller::place;
 use super::context::TenantContext;
+use super::limits::Asking;
 use super::sessions::SignedIn;
 use super::worker::LEASE;
 use super::{Caller, Client, Revealed, Service};
@@ -178,7 +179,12 @@ impl Service {
         let slot = self.reply_slot(request.idempotency, caller.space.tenant, &[caller.space.mode.byte(), b'r'], keys);
         let command = self.request_command(caller, self.current(caller).await?, request)?;
         let slot = slot.map(|slot| slot.about(command.subject));
-        let answer = self.run(Once { command, slot }).await??;
+        let asking = Asking::of(&command);
+        let answer = self.run(Once { command, slot }).await?;
+        if let Err(Error::RateLimited(limited)) = &answer {
+            self.tell_of_limit(asking, limited).await;
+        }
+        let answer = answer?;
         let Answer { value: Requested { challenge, at, resend_at, limit, quota, message }, replayed } = answer;
         if let Some(message) = message {
             self.enqueue(message);

@@ -2,8 +2,6 @@
 
 use std::convert::Infallible;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::keys::fresh_key;
@@ -22,6 +20,7 @@ use crate::store::{Key, Read};
 use crate::subject::EmailAddress;
 use crate::tenant::{Mode, Settings, Tenant, TenantStatus};
 use crate::token::Algorithm;
+use crate::webhook::{Signing, SigningSecret};
 
 /// A tenant to be created.
 #[derive(Clone, Debug, Default)]
@@ -150,8 +149,12 @@ impl Service {
         let keys = self.tenant_keys(id);
         let plan = self.check_plan(new.plan.as_deref().unwrap_or(&self.inner.plans.first().name))?;
         let settings = Settings::default().patched(&section(Some(new.webhook_url), Some(new.allowed_origins)))?;
-        settings.check().map_err(Error::from).map_err(beside_name)?;
-        let webhook_secret = format!("whsec_{}", STANDARD.encode(random.bytes::<32>()));
+        let check = || {
+            settings.check()?;
+            settings.webhook.url.as_ref().map_or(Ok(()), |url| self.inner.destinations.check("webhookConfig.url", url))
+        };
+        check().map_err(Error::from).map_err(beside_name)?;
+        let webhook_secret = SigningSecret::generate(Signing::Hmac, random).text().expose().to_owned();
         let text = new_key(KeyType::Secret, Mode::Live, random);
         let tenant = Tenant {
             id,

@@ -110,7 +110,7 @@ impl Service {
             Some(self.settle(message, outcome))
         });
         let settled: Vec<Option<Settled>> = sends.buffer_unordered(CONCURRENT).collect().await;
-        let settled: Vec<Settled> = settled.into_iter().flatten().collect();
+        let mut settled: Vec<Settled> = settled.into_iter().flatten().collect();
         let mut delivered = Delivered::default();
         for message in settled.iter().filter_map(|settled| Message::of(&settled.record)) {
             match message.state {
@@ -120,6 +120,7 @@ impl Service {
             }
         }
         if !settled.is_empty() {
+            self.tell(&mut settled).await?;
             self.inner.store.settle(settled).await?;
         }
         Ok(delivered)

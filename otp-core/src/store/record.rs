@@ -23,6 +23,7 @@ use crate::signup::{Signup, SignupToken};
 use crate::tenant::Tenant;
 use crate::user::User;
 use crate::visit::{Visit, Visitors};
+use crate::webhook::{Delivery, Endpoint};
 
 /// Up to 32 bytes without an allocation: ids, owners and aliases.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -308,4 +309,8 @@ records! {
     SignupToken(SignupToken) = "signup_token";
     /// Somebody who runs a tenant.
     Member(Member) = "member";
+    /// Where a tenant wants to hear of events.
+    Endpoint(Endpoint) = "endpoint";
+    /// An event on its way to an endpoint.
+    Delivery(Delivery) = "delivery";
 }

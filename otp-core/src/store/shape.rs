@@ -22,7 +22,7 @@ impl Kind {
             Shape { owner, alias, queue, expires }
         }
         match self {
-            Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion => of(true, false, false, false),
+            Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion | Kind::Endpoint => of(true, false, false, false),
             Kind::User | Kind::Member => of(true, true, false, false),
             Kind::ApiKey => of(true, true, false, true),
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
@@ -34,7 +34,7 @@ impl Kind {
             Kind::Message => of(true, false, true, true),
             Kind::Visit => of(true, false, true, false),
             Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),
-            Kind::Domain => of(true, false, true, true),
+            Kind::Domain | Kind::Delivery => of(true, false, true, true),
         }
     }
 }

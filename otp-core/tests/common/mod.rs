@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // every test file is a program of its own and uses its part
 
 mod probe;
+mod receiver;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -26,6 +27,8 @@ use otp_core::*;
 
 #[allow(unused_imports)]
 pub use probe::{Fault, Probe};
+#[allow(unused_imports)]
+pub use receiver::{Received, Receiver, answer};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const MINUTE: Duration = Duration::from_secs(60);

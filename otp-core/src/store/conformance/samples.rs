@@ -1,5 +1,7 @@
 //! Records to test with. Those with the same number are the same; ids sort as their numbers do.
 
+mod outside;
+
 use std::time::Duration;
 
 use crate::alarm::AlarmKind;
@@ -9,10 +11,10 @@ use crate::call::{CallError, RecentErrors, StorageUse};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
-use crate::domain::{Domain, DomainState, Finding};
 use crate::event::{Event, EventData, Person};
 use crate::id::{
-    AuditId, ChallengeId, EventId, KeyId, MemberId, MessageId, SessionId, SigningKeyId, SignupId, TenantId, UserId,
+    AuditId, ChallengeId, EndpointId, EventId, KeyId, MemberId, MessageId, SessionId, SigningKeyId, SignupId, TenantId,
+    UserId,
 };
 use crate::idempotency::StoredReply;
 use crate::limit::{Recipient, SlidingLog};
@@ -183,10 +185,12 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Visitors => visitors(tenant, number).into(),
         Kind::RecentErrors => recent_errors(tenant, number).into(),
         Kind::StorageUse => StorageUse { tenant, measured: vec![(NOW, number)] }.into(),
-        Kind::Domain => domain(tenant, number).into(),
+        Kind::Domain => outside::domain(tenant, number).into(),
         Kind::Signup => signup(tenant, number).into(),
         Kind::SignupToken => signup_token(tenant, number).into(),
         Kind::Member => member(tenant, number).into(),
+        Kind::Endpoint => outside::endpoint(tenant, number).into(),
+        Kind::Delivery => outside::delivery(tenant, number).into(),
     }
 }
 
@@ -273,6 +277,7 @@ fn event(tenant: TenantId, number: u64) -> Event {
             channel: Channel::Sms,
             reason: "\u{0} ' \" \\ \u{10ffff}".into(),
         },
+        endpoints: vec![EndpointId::from_bytes(id(number))],
     }
 }
 
@@ -370,17 +375,6 @@ fn recent_errors(tenant: TenantId, number: u64) -> RecentErrors {
     let at = NOW + Duration::from_secs(number);
     let errors = vec![CallError { at, category: ErrorCategory::Authentication, code, route }];
     RecentErrors { space: space(tenant), errors, alarms: [(AlarmKind::Latency, at)].into() }
-}
-
-fn domain(tenant: TenantId, number: u64) -> Domain {
-    let name = format!("acme{number}.example").parse().unwrap();
-    Domain {
-        state: DomainState::Lost { verified_at: NOW, at: NOW },
-        checked_at: Some(NOW),
-        finding: Some(Finding::Other { values: vec!["\u{0} ' \" \\ \u{10ffff}".into()] }),
-        due: Due { at: Some(NOW), lease: Some([3; 16]) },
-        ..Domain::new(tenant, name, NOW, &SeededRandom::new(number))
-    }
 }
 
 #[cfg(test)]

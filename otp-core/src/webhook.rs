@@ -1,0 +1,30 @@
+//! Webhooks: tenants hear of their events over HTTP, signed, at least once.
+//!
+//! For each event that an endpoint wants to hear of there is a [`Delivery`], written in the commit of the event itself, so
+//! that neither is there without the other. Workers claim what is due and send it until the receiver has taken it, or until
+//! there is no use in trying. Signatures are those of Standard Webhooks 1.0.0; [`verify`] checks them.
+
+mod body;
+mod delivery;
+mod endpoint;
+mod lanes;
+mod signing;
+mod subscribers;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod verify;
+
+pub use delivery::{Attempt, Delivery, DeliveryState, Trigger};
+pub use endpoint::{Endpoint, EndpointState, Health, Own, Retiring, WhyDisabled};
+pub use signing::{InvalidSigningSecret, Signing, SigningSecret};
+pub use transport::{Answer, Failure, NoTransport, Request, WebhookTransport};
+pub use verify::{InvalidSignature, ReceiverKey, Signed, TOLERANCE, verify};
+
+pub(crate) use body::{Body, People};
+pub(crate) use delivery::Judged;
+pub(crate) use endpoint::{
+    Destinations, LONGEST_DESCRIPTION, OVERLAP, check_events, check_headers, check_rate, simple_id,
+};
+pub(crate) use lanes::{Entered, Lanes, Turn};
+pub(crate) use subscribers::Subscribers;

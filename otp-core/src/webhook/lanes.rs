@@ -1,0 +1,162 @@
+//! Fairness: each endpoint has a lane of its own, so that one that does not answer holds up nobody else.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Delivery;
+use crate::clock::Timestamp;
+use crate::id::EndpointId;
+
+/// Requests to one endpoint at a time.
+const AT_ONCE: usize = 4;
+/// Requests in all that this process has open.
+const IN_ALL: usize = 256;
+/// Deliveries that wait in memory for one endpoint; more of them wait in the store.
+const QUEUED: usize = 64;
+/// The soonest and the latest that one that has to wait in the store is looked at again.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(60);
+/// How much faster than its rate an endpoint may be served for a moment.
+const BURST: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+struct Lane {
+    active: usize,
+    queue: VecDeque<Delivery>,
+    /// About how long one delivery holds the lane.
+    pace: Duration,
+    /// When the next one that has to wait is looked at.
+    slot: Timestamp,
+    /// The theoretical arrival time of the rate (GCRA).
+    arrival: Timestamp,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: HashMap<EndpointId, Lane>,
+    active: usize,
+}
+
+/// The lanes of this process.
+#[derive(Clone, Default)]
+pub(crate) struct Lanes(Arc<Mutex<State>>);
+
+/// What becomes of a delivery that was claimed.
+pub(crate) enum Entered {
+    /// It is sent now.
+    Begins(Turn),
+    /// It is sent when another one of its endpoint is done.
+    Waits,
+    /// It goes back to the store until then.
+    Later(Delivery, Timestamp),
+}
+
+/// A place in the lane of an endpoint, and the delivery that holds it. Dropped, it is free again.
+pub(crate) struct Turn {
+    lanes: Lanes,
+    endpoint: EndpointId,
+    delivery: Option<Delivery>,
+    has_left: bool,
+}
+
+impl Lanes {
+    /// Finds a delivery its place, where its endpoint takes so many requests in a second.
+    pub fn enter(&self, delivery: Delivery, per_second: Option<u32>, now: Timestamp) -> Entered {
+        let mut state = self.lock();
+        let is_full = state.active >= IN_ALL;
+        let lane = state.lanes.entry(delivery.endpoint).or_default();
+        if let Some(rate) = per_second {
+            let every = Duration::from_secs(1) / rate;
+            if lane.arrival > now + BURST {
+                return Entered::Later(delivery, lane.next_slot(every, now));
+            }
+            if !is_full && lane.active < AT_ONCE {
+                lane.arrival = lane.arrival.max(now) + every;
+            }
+        }
+        if !is_full && lane.active < AT_ONCE {
+            lane.active += 1;
+            state.active += 1;
+            let (lanes, endpoint) = (self.clone(), delivery.endpoint);
+            return Entered::Begins(Turn { lanes, endpoint, delivery: Some(delivery), has_left: false });
+        }
+        // What waits in memory is sent as soon as there is room, which is no way to keep to a rate.
+        if lane.active > 0 && lane.queue.len() < QUEUED && per_second.is_none() {
+            lane.queue.push_back(delivery);
+            return Entered::Waits;
+        }
+        let pace = lane.pace;
+        Entered::Later(delivery, lane.next_slot(pace, now))
+    }
+
+    /// Forgets what waits.
+    pub fn release(&self) {
+        self.lock().lanes.values_mut().for_each(|lane| lane.queue.clear());
+    }
+
+    /// Requests that are open now.
+    #[cfg(test)]
+    pub fn active(&self, endpoint: EndpointId) -> usize {
+        self.lock().lanes.get(&endpoint).map_or(0, |lane| lane.active)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lane {
+    /// One after another, as fast as they can be sent.
+    fn next_slot(&mut self, every: Duration, now: Timestamp) -> Timestamp {
+        self.slot = (self.slot.max(now + SOONEST) + every).min(now + LATEST);
+        self.slot
+    }
+}
+
+impl State {
+    fn leave(&mut self, endpoint: EndpointId) {
+        self.active = self.active.saturating_sub(1);
+        let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
+        lane.active = lane.active.saturating_sub(1);
+        if lane.active == 0 {
+            // Nobody is left to send what waits in memory: its lease ends, and it is claimed again.
+            lane.queue.clear();
+        }
+        if self.lanes.len() > 4 * IN_ALL {
+            self.lanes.retain(|_, lane| lane.active > 0);
+        }
+    }
+}
+
+impl Turn {
+    /// The delivery to send now; `None` at the end, when the place is free.
+    pub fn next(&mut self) -> Option<Delivery> {
+        if let Some(first) = self.delivery.take() {
+            return Some(first);
+        }
+        let mut state = self.lanes.lock();
+        let next = state.lanes.get_mut(&self.endpoint).and_then(|lane| lane.queue.pop_front());
+        if next.is_none() && !self.has_left {
+            self.has_left = true;
+            state.leave(self.endpoint);
+        }
+        next
+    }
+
+    /// Notes how long a delivery took.
+    pub fn took(&self, time: Duration) {
+        let mut state = self.lanes.lock();
+        if let Some(lane) = state.lanes.get_mut(&self.endpoint) {
+            lane.pace = (lane.pace * 3 + time / AT_ONCE as u32) / 4;
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.has_left {
+            self.lanes.lock().leave(self.endpoint);
+        }
+    }
+}
