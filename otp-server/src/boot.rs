@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use ipnet::IpNet;
+use otp_core::destination::Reach;
 use otp_core::service::Builder;
 use otp_core::{Error, NewTenant, Secret, Service, SystemClock};
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
 
 use crate::config::{Config, Mistake, Setting};
 use crate::delivery::{Delivery, listed};
@@ -25,8 +25,10 @@ use crate::dns::Dns;
 use crate::http::{self, App, AppOptions};
 use crate::listen::Limits;
 use crate::mail::{self, Mailbox};
+use crate::outbound::Guard;
 use crate::password_pool::PasswordPool;
-use crate::worker::Workers;
+use crate::webhook::Webhooks;
+use crate::worker::{Wakes, Workers};
 
 pub(crate) use database::{Database, open as open_database, open_file};
 pub(crate) use in_use::{InUse, beside};
@@ -65,16 +67,16 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let installation = Installation::open(config).await?;
     let admin_token = AdminToken::of(config, &installation.database).await?;
 
-    let wake = Arc::new(Notify::new());
+    let wakes = Wakes::default();
     let issuer = config.public_url.clone().unwrap_or_else(|| sockets.url());
-    let queued = Arc::clone(&wake);
+    let Wakes { queued, told } = wakes.clone();
     let service = installation.service(config, &issuer).mailer(Arc::clone(&delivery)).clock(clock);
     let service = service
         .password_hasher(PasswordPool::of_this_machine())
         .open_signup(config.signup_is_open)
         .audit_days(config.audit_days);
-    let service = service.on_queued(move || queued.notify_one());
-    let service = with_dns(service, config)?.build();
+    let service = service.on_queued(move || queued.notify_one()).on_delivery(move || told.notify_one());
+    let service = with_dns(service, config)?.webhook_reach(config.webhook_reach).build();
     let demo_key = demo_key(&service).await?;
 
     let app = App::new(AppOptions {
@@ -104,7 +106,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         routes,
         operator_routes: http::operator_routes(Arc::clone(&app)),
         limits: limits(config),
-        workers: Workers::start(service.clone(), wake, Arc::clone(&app)),
+        workers: Workers::start(service.clone(), wakes, Arc::clone(&app)),
     };
     let closing = || {
         app.drain();
@@ -116,16 +118,28 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// A machine without name servers can do everything but verify sender domains.
+/// A machine without name servers can do everything but verify sender domains, and send events to the public net.
 fn with_dns(service: Builder, config: &Config) -> Result<Builder, Mistake> {
     match Dns::of(config.dns_server) {
-        Ok(dns) => Ok(service.resolver(dns)),
+        Ok(dns) => Ok(service.webhooks(webhooks(config, Some(dns.clone()))?).resolver(dns)),
+        Err(_) if config.dns_server.is_none() && config.webhook_reach == Reach::Anywhere => {
+            Ok(service.webhooks(webhooks(config, None)?))
+        }
         Err(error) if config.dns_server.is_some() => Err(Mistake::of(Setting::DnsServer, error)),
         Err(error) => {
-            tracing::warn!(%error, "sender domains cannot be verified: the system names no name server; set OTP_DNS_SERVER");
+            tracing::warn!(%error, "sender domains cannot be verified and no events be sent: the system names no name server; set OTP_DNS_SERVER");
             Ok(service)
         }
     }
+}
+
+fn webhooks(config: &Config, dns: Option<Dns>) -> Result<Webhooks, Mistake> {
+    let guard = match (config.webhook_reach, dns) {
+        (Reach::Public, Some(dns)) => Guard::public(dns),
+        _ => Guard::anywhere(),
+    };
+    Webhooks::guarded(guard)
+        .map_err(|error| Mistake::new(format_args!("TLS cannot be set up: {error}; install ca-certificates")))
 }
 
 fn routes(app: &Arc<App>, mailbox: Option<&Arc<Mailbox>>) -> Router {

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use otp_core::destination::Reach;
 use otp_core::{KeyRing, Plans, Secret};
 
 use crate::mail::{MailFrom, MailUrl};
@@ -95,6 +96,8 @@ pub struct Config {
     pub max_connections_per_ip: usize,
     /// The name server to ask; `None` for the system's.
     pub dns_server: Option<SocketAddr>,
+    /// Where customers may have events sent.
+    pub webhook_reach: Reach,
     /// The plans on offer.
     pub plans: Plans,
     /// Whether anybody may sign up.
@@ -142,6 +145,7 @@ impl Config {
             max_connections: layers.read(Setting::MaxConnections, values::count)?,
             max_connections_per_ip: layers.read(Setting::MaxConnectionsPerIp, values::count)?,
             dns_server: layers.read(Setting::DnsServer, values::optional(values::name_server))?,
+            webhook_reach: layers.read(Setting::WebhookAllowPrivate, values::reach)?,
             plans: layers.read(Setting::Plans, values::plans)?,
             signup_is_open: layers.read(Setting::Signup, values::signup)?,
             audit_days: layers.read(Setting::AuditDays, values::audit_days)?,

@@ -15,6 +15,7 @@ pub mod outbound;
 pub mod password_pool;
 pub mod provider;
 pub mod sms;
+pub mod webhook;
 pub mod worker;
 
 #[cfg(test)]

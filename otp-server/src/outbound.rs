@@ -63,6 +63,9 @@ pub enum Unanswered {
     /// A tenant named a host that the server does not ask for tenants.
     #[error("{0}")]
     NotPublic(NotPublic),
+    /// The host has no address, or the DNS says nothing of it.
+    #[error("it cannot be connected to: {0}")]
+    NoAddress(String),
     /// There is no connection.
     #[error("it cannot be connected to: {0}")]
     Connect(String),
@@ -118,6 +121,11 @@ impl Outbound {
         Self { client, deadline: DEADLINE }
     }
 
+    /// The same with a deadline of its own.
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
     /// Sends a request once.
     ///
     /// # Errors
@@ -140,6 +148,11 @@ impl Outbound {
 }
 
 impl Answer {
+    /// The body as it is.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body, if it is JSON of this form.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.body).ok()
@@ -163,8 +176,12 @@ impl Unanswered {
             if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
                 return Unanswered::Tls(tls.clone());
             }
-            if let Some(Unreachable::NotPublic(why)) = cause.downcast_ref() {
-                return Unanswered::NotPublic(*why);
+            match cause.downcast_ref() {
+                Some(Unreachable::NotPublic(why)) => return Unanswered::NotPublic(*why),
+                Some(unreachable @ (Unreachable::NoAddress | Unreachable::Dns(_))) => {
+                    return Unanswered::NoAddress(unreachable.to_string());
+                }
+                Some(Unreachable::System(_)) | None => {}
             }
             if let Some(cause) = cause.downcast_ref::<io::Error>() {
                 return Self::of_io(cause, error.is_connect());

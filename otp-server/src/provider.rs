@@ -3,7 +3,6 @@
 //! A `Provider` says how one of them is asked and what its answers mean; [`HttpMailer`] does the asking, for e-mail, text
 //! messages and WhatsApp alike.
 
-mod signing;
 mod url;
 mod verdict;
 
@@ -18,7 +17,6 @@ use otp_core::{Clock, Timestamp};
 
 use crate::outbound::{Answer, Outbound, Unanswered};
 
-pub use signing::{InvalidSigningSecret, SigningSecret};
 pub use url::{InvalidProviderUrl, Origin};
 pub(crate) use url::{options, parts, percent_decoded, secret};
 pub(crate) use verdict::{Refusal, Verdict};
@@ -77,7 +75,7 @@ impl HttpMailer {
 
 fn advice(error: &Unanswered) -> &'static str {
     match error {
-        Unanswered::Connect(_) | Unanswered::Silent => {
+        Unanswered::NoAddress(_) | Unanswered::Connect(_) | Unanswered::Silent => {
             "check `endpoint=` if there is one, and that a firewall lets it through"
         }
         Unanswered::Tls(_) => {

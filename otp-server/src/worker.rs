@@ -11,6 +11,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, tim
 
 use crate::http::App;
 
+mod events;
+
 /// Loops that send what was just queued, so that a provider that is slow to answer one does not hold up the others.
 const SENDERS: usize = 4;
 /// Messages that a loop takes at a time: as many as are sent at once, so that none of them waits while its lease runs.
@@ -43,6 +45,15 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// After a panic, which the log tells of, a loop is started again.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
 
+/// What the loops are woken by.
+#[derive(Clone, Default)]
+pub struct Wakes {
+    /// Notified after each commit that queued a message.
+    pub queued: Arc<Notify>,
+    /// Notified after each commit that has something to send to an endpoint.
+    pub told: Arc<Notify>,
+}
+
 /// The running loops.
 pub struct Workers {
     stop: watch::Sender<bool>,
@@ -50,15 +61,16 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts them on the current runtime. `wake` is notified after each commit that queued a message.
-    pub fn start(service: Service, wake: Arc<Notify>, app: Arc<App>) -> Self {
+    /// Starts them on the current runtime.
+    pub fn start(service: Service, wakes: Wakes, app: Arc<App>) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let worker = Worker { service, app, wake, stopped, failures: 0 };
+        let worker = Worker { service, app, wakes, stopped, failures: 0 };
         let mut loops = JoinSet::new();
         for _ in 0..SENDERS {
             keep_up(&mut loops, &worker, Worker::send_fresh);
         }
         keep_up(&mut loops, &worker, Worker::send_pending);
+        keep_up(&mut loops, &worker, Worker::send_events);
         keep_up(&mut loops, &worker, Worker::sweep);
         keep_up(&mut loops, &worker, Worker::retain);
         keep_up(&mut loops, &worker, Worker::flush);
@@ -94,7 +106,7 @@ where
 struct Worker {
     service: Service,
     app: Arc<App>,
-    wake: Arc<Notify>,
+    wakes: Wakes,
     stopped: watch::Receiver<bool>,
     /// In a row.
     failures: u32,
@@ -105,7 +117,7 @@ impl Worker {
         let mut last = false;
         while !last {
             last = tokio::select! {
-                () = self.wake.notified() => false,
+                () = self.wakes.queued.notified() => false,
                 _ = self.stopped.wait_for(|stopped| *stopped) => true,
             };
             // What is queued while a batch is on its way is sent by this loop too.

@@ -71,6 +71,9 @@ settings! {
     SmsUrl = "sms_url", "sms-url", "OTP_SMS_URL", "URL";
     /// The name server that sender domains are looked up at; the system's if empty
     DnsServer = "dns_server", "dns-server", "OTP_DNS_SERVER", "IP:PORT";
+    /// Whether events may be sent by http and to private networks: true or false
+    WebhookAllowPrivate =
+        "webhook_allow_private", "webhook-allow-private", "OTP_WEBHOOK_ALLOW_PRIVATE", "true|false";
     /// A TOML file of plans in place of the built-in ones
     Plans = "plans", "plans", "OTP_PLANS", "FILE";
     /// Whether anybody may sign up as a customer: open or closed

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 use otp_core::access::parse_network;
 use otp_core::api_key::is_admin_token;
+use otp_core::destination::Reach;
 use otp_core::plan::InvalidPlans;
 use otp_core::{KeyRing, Plans, Secret};
 use tracing::level_filters::LevelFilter;
@@ -207,6 +208,14 @@ pub(super) fn signup(text: &str) -> Result<bool, String> {
         "open" => Ok(true),
         "closed" => Ok(false),
         _ => Err(format!("{text:?} is neither; write `open` or `closed`")),
+    }
+}
+
+pub(super) fn reach(text: &str) -> Result<Reach, String> {
+    match text {
+        "false" => Ok(Reach::Public),
+        "true" => Ok(Reach::Anywhere),
+        _ => Err(format!("{text:?} is neither; write `true` or `false`")),
     }
 }
 

@@ -42,6 +42,7 @@ pub struct Metrics {
     requests: Family<Request, Counter>,
     durations: Family<Route, Histogram>,
     messages: Family<Outcome, Counter>,
+    events: Family<Outcome, Counter>,
 }
 
 impl Default for Metrics {
@@ -53,7 +54,9 @@ impl Default for Metrics {
         registry.register("http_request_duration_seconds", "Time to answer, in seconds", durations.clone());
         let messages = Family::default();
         registry.register("messages", "Tries to send a message", messages.clone());
-        Self { registry, requests, durations, messages }
+        let events = Family::default();
+        registry.register("webhook_deliveries", "Tries to send an event to an endpoint", events.clone());
+        Self { registry, requests, durations, messages, events }
     }
 }
 
@@ -66,10 +69,19 @@ impl Metrics {
 
     /// Notes what a round of sending came to.
     pub fn delivered(&self, delivered: otp_core::Delivered) {
-        let counts = [("sent", delivered.sent), ("retried", delivered.retried), ("failed", delivered.failed)];
-        for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
-            self.messages.get_or_create(&Outcome { outcome }).inc_by(count as u64);
-        }
+        add(&self.messages, delivered);
+    }
+
+    /// Notes what sending events came to.
+    pub fn events_delivered(&self, delivered: otp_core::Delivered) {
+        add(&self.events, delivered);
+    }
+}
+
+fn add(to: &Family<Outcome, Counter>, delivered: otp_core::Delivered) {
+    let counts = [("sent", delivered.sent), ("retried", delivered.retried), ("failed", delivered.failed)];
+    for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        to.get_or_create(&Outcome { outcome }).inc_by(count as u64);
     }
 }
 

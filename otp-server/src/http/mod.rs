@@ -11,8 +11,10 @@ mod calls;
 mod configuration;
 mod csv;
 mod customers;
+mod deliveries;
 mod docs;
 mod domains;
+mod events;
 mod health;
 mod keys;
 mod layers;
@@ -31,6 +33,7 @@ mod standing;
 mod templates;
 mod usage;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,6 +106,7 @@ impl App {
         (name = "Configuration", description = "What customers set up for themselves."),
         (name = "Users", description = "A customer's users: what is held about them, and its end."),
         (name = "Domains", description = "Domains that a customer's mail comes from."),
+        (name = "Webhooks", description = "Events that a customer hears of; all there are stand at `/docs/events`."),
         (name = "Service", description = "Health and public keys."),
     )
 )]
@@ -164,6 +168,14 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(domains::status))
         .routes(paths!(domains::list))
         .routes(paths!(domains::remove))
+        .routes(paths!(webhooks::list, webhooks::create))
+        .routes(paths!(webhooks::one, webhooks::edit, webhooks::remove))
+        .routes(paths!(webhooks::rotate))
+        .routes(paths!(deliveries::list))
+        .routes(paths!(deliveries::one))
+        .routes(paths!(deliveries::retry))
+        .routes(paths!(deliveries::recover))
+        .routes(paths!(deliveries::test))
         .routes(paths!(health::health))
         .routes(paths!(health::ready))
         .routes(paths!(health::live))
@@ -182,6 +194,7 @@ pub fn routes(app: Arc<App>) -> Router {
     router
         .merge(docs::pages(openapi()))
         .merge(signup_page::routes())
+        .route("/docs/events", get(events::catalogue))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), layers::around))

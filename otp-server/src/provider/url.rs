@@ -2,11 +2,10 @@
 
 use http::HeaderValue;
 use otp_core::Secret;
+use otp_core::webhook::InvalidSigningSecret;
 use percent_encoding::percent_decode_str;
 
 use crate::outbound::InvalidEndpoint;
-
-use super::InvalidSigningSecret;
 
 /// What is wrong with the URL of a service, and how to write it instead. No error repeats a part of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

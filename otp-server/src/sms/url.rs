@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use otp_core::Secret;
+use otp_core::webhook::{InvalidSigningSecret, Signing, SigningSecret};
 
 use crate::outbound::Endpoint;
-use crate::provider::{InvalidProviderUrl, Origin, SigningSecret, options, parts, percent_decoded, secret};
+use crate::provider::{InvalidProviderUrl, Origin, options, parts, percent_decoded, secret};
 
 const TWILIO: &str = "https://api.twilio.com";
 const TWILIO_FORM: &str = "`twilio:SID:TOKEN?from=+14155550100`, where the SID begins with AC";
@@ -150,7 +151,12 @@ impl GatewayUrl {
             others => format!("{address}?{others}"),
         };
         let endpoint = Endpoint::with_query(&address).map_err(InvalidProviderUrl::Gateway)?;
-        Ok(Self { endpoint, secret: SigningSecret::parse(&secret)? })
+        let secret = SigningSecret::parse(&secret)?;
+        // A gateway has the secret, as this variable does: there is nothing to keep from it.
+        if secret.signing() != Signing::Hmac {
+            return Err(InvalidSigningSecret.into());
+        }
+        Ok(Self { endpoint, secret })
     }
 }
 

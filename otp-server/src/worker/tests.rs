@@ -52,7 +52,7 @@ async fn start() -> Setup {
         .build();
     let tenant = service.create_tenant(NewTenant::named("Acme", "ops@acme.com")).await.unwrap();
     let caller = service.program(tenant.id, Mode::Live).await.unwrap();
-    let workers = Workers::start(service.clone(), wake, app(&service));
+    let workers = Workers::start(service.clone(), Wakes { queued: wake, ..Wakes::default() }, app(&service));
     Setup { gate, service, caller, workers }
 }
 
@@ -129,7 +129,7 @@ async fn domains_that_are_due_are_looked_up_and_stopping_waits_for_it() {
     let caller = service.program(tenant.id, Mode::Live).await.unwrap();
     let added = service.add_domain(&caller, "acme.com", None).await.unwrap().value.domain;
     clock.advance(Duration::from_secs(60));
-    let workers = Workers::start(service.clone(), Arc::new(Notify::new()), app(&service));
+    let workers = Workers::start(service.clone(), Wakes::default(), app(&service));
     asked.notified().await;
     workers.stop().await;
     assert_eq!(service.domain(&caller, &added.name).await.unwrap().checked_at, Some(clock.now()));

@@ -251,6 +251,20 @@ impl World {
         self.send(post("/admin/domains/verify", json!({"domain": name})).bearer(&customer.key)).await.ok()
     }
 
+    /// Makes an endpoint that hears of everything and gives its id.
+    pub async fn endpoint(&self, customer: &Customer) -> String {
+        let body = json!({"url": "https://hooks.acme.example/otp"});
+        let created = self.send(post("/admin/webhooks/endpoints", body).bearer(&customer.key)).await.ok();
+        created["endpoint"]["endpointId"].as_str().unwrap().to_owned()
+    }
+
+    /// Has something happen, and gives the id of its delivery to the only endpoint.
+    pub async fn delivery(&self, customer: &Customer) -> String {
+        self.ask(&customer.key, "eve@example.org").await;
+        let list = crate::call::get("/admin/webhooks/deliveries").bearer(&customer.key);
+        self.send(list).await.ok()["deliveries"][0]["deliveryId"].as_str().unwrap().to_owned()
+    }
+
     pub async fn test_key(&self, customer: &Customer) -> String {
         self.key(customer, json!({"mode": "test"})).await.0
     }

@@ -33,4 +33,5 @@ mod store;
 mod strangers;
 mod templates;
 mod users;
+mod webhooks;
 mod zone;

@@ -74,6 +74,18 @@ GET /admin/domains                key?  sk    ok    ok    ok    key!  key!  key?
 POST /admin/domains/DOMAIN/verify key?  sk    ok    ok    404   key!  key!  key?  key?  key?
 GET /admin/domains/DOMAIN/status  key?  sk    ok    ok    404   key!  key!  key?  key?  key?
 DELETE /admin/domains/DOMAIN      key?  sk    ok    ok    404   key!  key!  key?  key?  key?
+POST /admin/webhooks/endpoints    key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/webhooks/endpoints     key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/webhooks/endpoints/ENDPOINT key? sk ok   404   404   key!  key!  key?  key?  key?
+PUT /admin/webhooks/endpoints/ENDPOINT key? sk ok   404   404   key!  key!  key?  key?  key?
+DELETE /admin/webhooks/endpoints/ENDPOINT key? sk ok 404  404   key!  key!  key?  key?  key?
+POST /admin/webhooks/endpoints/ENDPOINT/rotate-secret key? sk ok 404 404 key! key! key? key? key?
+GET /admin/webhooks/deliveries    key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/webhooks/deliveries/DELIVERY key? sk ok  404   404   key!  key!  key?  key?  key?
+POST /admin/webhooks/DELIVERY/retry key? sk   ok    404   404   key!  key!  key?  key?  key?
+POST /admin/webhooks/recover      key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /admin/webhooks/test         key?  sk    ok    404   404   key!  key!  key?  key?  key?
+GET /docs/events                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health                       ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/ready                 ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/live                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
@@ -107,6 +119,8 @@ struct Cast {
     asked: Asked,
     spare_key: String,
     signup: Option<SignupMail>,
+    endpoint: String,
+    delivery: String,
     credentials: Vec<Option<String>>,
 }
 
@@ -116,6 +130,10 @@ impl Cast {
         let mut cast = Self::assemble().await;
         if route == "POST /signup/verify" {
             cast.signup = Some(cast.world.sign_up("dee@example.org").await);
+        }
+        if route.contains("/admin/webhooks") {
+            cast.endpoint = cast.world.endpoint(&cast.customer).await;
+            cast.delivery = cast.world.delivery(&cast.customer).await;
         }
         cast
     }
@@ -146,12 +164,24 @@ impl Cast {
             Some("otp_admin_that_is_wrong".to_owned()),
             Some(user_token),
         ];
-        Self { world, customer, user, asked, spare_key, signup: None, credentials: credentials.into() }
+        let (endpoint, delivery) = (String::new(), String::new());
+        Self {
+            world,
+            customer,
+            user,
+            asked,
+            spare_key,
+            signup: None,
+            endpoint,
+            delivery,
+            credentials: credentials.into(),
+        }
     }
 
     fn request(&self, route: &str) -> Call {
         let (method, path) = route.split_once(' ').unwrap();
         let path = path.replace("ID", &self.customer.id).replace("KEY", &self.spare_key);
+        let path = path.replace("ENDPOINT", &self.endpoint).replace("DELIVERY", &self.delivery);
         let path =
             path.replace("SESSION", &self.user.session).replace("USER", &self.user.user).replace("DOMAIN", "acme.com");
         let body = match route {
@@ -169,6 +199,9 @@ impl Cast {
             "PUT /admin/config" => json!({"config": {}}),
             "POST /admin/customers/ID/api-keys" => json!({"name": "New"}),
             "POST /admin/domains/verify" => json!({"domain": "mail.acme.com"}),
+            "POST /admin/webhooks/endpoints" => json!({"url": "https://b.acme.example"}),
+            "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z"}),
+            "POST /admin/webhooks/test" => json!({"endpointId": self.endpoint}),
             "PUT /admin/customers/ID/status" => json!({"status": "suspended"}),
             _ => json!({}),
         };
@@ -222,6 +255,8 @@ fn every_documented_operation_has_a_row() {
             let route = route.replace("USER/sessions/SESSION", "{id}/sessions/{sessionId}").replace("USER", "{id}");
             let route = route.replace("/auth/ID", "/auth/{customerId}").replace("SESSION", "{id}");
             let route = route.replace("/versions/1/", "/versions/{version}/");
+            let route = route.replace("DELIVERY/retry", "{deliveryId}/retry");
+            let route = route.replace("ENDPOINT", "{id}").replace("DELIVERY", "{id}");
             route.replace("ID", "{id}").replace("KEY", "{keyId}").replace("DOMAIN", "{domain}")
         })
         .collect();

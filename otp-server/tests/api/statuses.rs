@@ -74,6 +74,7 @@ fn every_route_is_documented() {
         DELETE /admin/users/{id}\n\
         DELETE /admin/users/{id}/sessions\n\
         DELETE /admin/users/{id}/sessions/{sessionId}\n\
+        DELETE /admin/webhooks/endpoints/{id}\n\
         DELETE /auth/sessions/{id}\n\
         GET /.well-known/jwks.json\n\
         GET /admin/analytics\n\
@@ -95,6 +96,10 @@ fn every_route_is_documented() {
         GET /admin/users/{id}\n\
         GET /admin/users/{id}/export\n\
         GET /admin/users/{id}/sessions\n\
+        GET /admin/webhooks/deliveries\n\
+        GET /admin/webhooks/deliveries/{id}\n\
+        GET /admin/webhooks/endpoints\n\
+        GET /admin/webhooks/endpoints/{id}\n\
         GET /auth/me\n\
         GET /auth/sessions\n\
         GET /auth/{customerId}/.well-known/jwks.json\n\
@@ -115,6 +120,11 @@ fn every_route_is_documented() {
         POST /admin/domains/{domain}/verify\n\
         POST /admin/onboarding/test-otp\n\
         POST /admin/templates/preview\n\
+        POST /admin/webhooks/endpoints\n\
+        POST /admin/webhooks/endpoints/{id}/rotate-secret\n\
+        POST /admin/webhooks/recover\n\
+        POST /admin/webhooks/test\n\
+        POST /admin/webhooks/{deliveryId}/retry\n\
         POST /auth/logout\n\
         POST /auth/refresh\n\
         POST /auth/request-otp\n\
@@ -135,7 +145,8 @@ fn every_route_is_documented() {
         PUT /admin/customers/{id}\n\
         PUT /admin/customers/{id}/api-keys/{keyId}\n\
         PUT /admin/customers/{id}/status\n\
-        PUT /admin/onboarding";
+        PUT /admin/onboarding\n\
+        PUT /admin/webhooks/endpoints/{id}";
     assert_eq!(operations.into_iter().collect::<Vec<_>>().join("\n"), expected);
 }
 
@@ -152,6 +163,9 @@ struct Stage {
     /// For the routes of a signup only: it costs a hash.
     signup: Option<SignupMail>,
     signup_token: String,
+    /// For the routes of webhooks only.
+    endpoint: String,
+    delivery: String,
 }
 
 impl Stage {
@@ -166,6 +180,10 @@ impl Stage {
             stage.signup_token = opened["signupToken"].as_str().unwrap().to_owned();
             stage.customer.id = opened["customerId"].as_str().unwrap().to_owned();
         }
+        if operation.contains("/admin/webhooks") {
+            stage.endpoint = stage.world.endpoint(&stage.customer).await;
+            stage.delivery = stage.world.delivery(&stage.customer).await;
+        }
         stage
     }
 
@@ -176,7 +194,8 @@ impl Stage {
         let user = world.sign_in(&customer.key, "ann@example.org").await;
         let asked = world.ask(&customer.key, "ben@example.org").await;
         world.domain(&customer, DOMAIN).await;
-        Self { world, customer, spare_key, asked, user, signup: None, signup_token: String::new() }
+        let (signup_token, endpoint, delivery) = Default::default();
+        Self { world, customer, spare_key, asked, user, signup: None, signup_token, endpoint, delivery }
     }
 
     /// A request for the operation that succeeds.
@@ -186,6 +205,8 @@ impl Stage {
         let id = match template {
             _ if template.starts_with("/auth") => &self.user.session,
             _ if template.starts_with("/admin/users") => &self.user.user,
+            _ if template.starts_with("/admin/webhooks/endpoints") => &self.endpoint,
+            _ if template.starts_with("/admin/webhooks") => &self.delivery,
             _ => &self.customer.id,
         };
         let names = [
@@ -194,6 +215,7 @@ impl Stage {
             ("{keyId}", &self.spare_key),
             ("{customerId}", &self.customer.id),
             ("{domain}", &domain),
+            ("{deliveryId}", &self.delivery),
         ];
         let (of, template) = (template, template.replace("{version}", "1"));
         let path = names.into_iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
@@ -233,6 +255,9 @@ impl Stage {
             "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
             "PUT /admin/customers/{id}/status" => json!({"status": "suspended"}),
             "POST /admin/domains/verify" => json!({"domain": DOMAIN}),
+            "POST /admin/webhooks/endpoints" => json!({"url": "https://b.acme.example"}),
+            "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z"}),
+            "POST /admin/webhooks/test" => json!({"endpointId": self.endpoint}),
             _ => json!({}),
         }
     }
@@ -303,6 +328,17 @@ impl Stage {
         call.path = name(&call.path, &self.customer.id, otp_core::TenantId::from_bytes([7; 16]).to_string());
         call.path = name(&call.path, DOMAIN, "nobody.com".to_owned());
         call.path = name(&call.path, &self.user.session, otp_core::SessionId::from_bytes([7; 16]).to_string());
+        if operation.contains("/admin/webhooks") {
+            let endpoint = otp_core::EndpointId::from_bytes([7; 16]).to_string();
+            call.path = name(&call.path, &self.endpoint, endpoint.clone());
+            call.path = name(&call.path, &self.delivery, otp_core::DeliveryId::from_bytes([7; 16]).to_string());
+            let body = match operation {
+                "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z", "endpointId": endpoint}),
+                "POST /admin/webhooks/test" => json!({"endpointId": endpoint}),
+                _ => self.body(operation),
+            };
+            return self.send(if call.method == Method::GET { call } else { call.json(&body) }).await;
+        }
         call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
         call.path = name(&call.path, &self.user.user, otp_core::UserId::from_bytes([7; 16]).to_string());
         match operation {
@@ -346,10 +382,42 @@ impl Stage {
                 }
                 return self.send(self.request(operation).json(&json!({"domain": "mail.acme.com"}))).await;
             }
+            "POST /admin/webhooks/endpoints" => {
+                for _ in 1..16 {
+                    self.send(self.request(operation)).await.ok();
+                }
+            }
+            "PUT /admin/webhooks/endpoints/{id}" | "DELETE /admin/webhooks/endpoints/{id}" => {
+                return self.conflict_with_simple(operation).await;
+            }
+            "POST /admin/webhooks/{deliveryId}/retry" => {
+                let test = self.send(self.request("POST /admin/webhooks/test")).await.ok();
+                let mut call = self.request(operation);
+                call.path = call.path.replace(&self.delivery, test["delivery"]["deliveryId"].as_str().unwrap());
+                return self.send(call).await;
+            }
+            "POST /admin/webhooks/test" => {
+                self.send(self.request("DELETE /admin/webhooks/endpoints/{id}")).await.ok();
+                return self.send(self.request(operation).json(&json!({}))).await;
+            }
             "POST /admin/domains/{domain}/verify" => self.world.advance(8 * 86_400),
             _ => self.world.set_status(&self.customer, "cancelled").await,
         }
         self.send(self.request(operation)).await
+    }
+
+    /// The endpoint that the settings say cannot be changed but there.
+    async fn conflict_with_simple(&self, operation: &str) -> Reply {
+        let key = &self.customer.key;
+        let simple = put("/admin/config/webhooks", json!({"url": "https://simple.acme.example"}));
+        self.send(simple.bearer(key)).await.ok();
+        let listed = self.send(get("/admin/webhooks/endpoints").bearer(key)).await.ok();
+        let simple =
+            listed["endpoints"].as_array().unwrap().iter().find(|endpoint| endpoint["simple"] == true).unwrap();
+        let mut call = self.request(operation);
+        call.path = call.path.replace(&self.endpoint, simple["endpointId"].as_str().unwrap());
+        self.send(if call.method == Method::PUT { call.json(&json!({"url": "https://c.acme.example"})) } else { call })
+            .await
     }
 
     async fn too_many(&self, operation: &str) -> Reply {

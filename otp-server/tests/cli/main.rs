@@ -20,3 +20,4 @@ mod providers;
 mod races;
 mod shutdown;
 mod support;
+mod webhooks;

@@ -1,7 +1,9 @@
 //! What `OTP_SMS_URL` may be.
 
+use otp_core::webhook::InvalidSigningSecret;
+
 use crate::outbound::InvalidEndpoint;
-use crate::provider::{InvalidProviderUrl, InvalidSigningSecret};
+use crate::provider::InvalidProviderUrl;
 use crate::sms::{InvalidSmsUrl, SmsUrl, TwilioUrl};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
