@@ -62,6 +62,7 @@ pub mod member;
 pub mod message;
 pub mod metrics;
 pub mod notice;
+pub mod numbering;
 pub mod onboarding;
 pub mod passcode;
 pub mod password;
