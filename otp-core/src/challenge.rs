@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::id::ChallengeId;
-use crate::message::Channel;
+use crate::message::{Channel, Charge};
 use crate::passcode::{Derivation, PasscodeFormat};
 use crate::secret::{Digest32, Sealed};
 use crate::store::{Key, Kind, SmallBytes, Stored};
@@ -91,6 +91,9 @@ pub struct Challenge {
     /// No code is right: the request asked for an existing user, and there is none. Told by nothing but the verdict.
     #[serde(default)]
     pub decoy: bool,
+    /// The prefixes that paid messages with its code went to: they count it when it comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefixes: Vec<[u8; 16]>,
     /// Where it stands.
     pub state: ChallengeState,
 }
@@ -138,6 +141,15 @@ impl Challenge {
         let lifetime = self.expires_at.since(self.created_at);
         let fresh = self.expires_at.since(now) * 3 >= lifetime;
         fresh && self.is_open(Binding::Bound, now) && self.is_open(Binding::Unbound, now)
+    }
+
+    /// The same after a message that counts against this.
+    pub(crate) fn charged(&self, charge: Charge) -> Self {
+        let mut charged = self.clone();
+        if !charged.prefixes.contains(&charge.prefix) {
+            charged.prefixes.push(charge.prefix);
+        }
+        charged
     }
 
     /// Guesses left in a budget.

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::limit::{Allowance, LimitOf};
+use crate::limit::{Allowance, Guard, LimitOf};
 use crate::message::Channel;
+use crate::numbering::Country;
 use crate::password::Busy;
 use crate::secret::CannotOpen;
 use crate::store::StoreError;
@@ -30,6 +31,15 @@ pub struct Limited {
     pub retry_after: u64,
     /// Whose limit it is.
     pub of: LimitOf,
+}
+
+/// A guard that a text or WhatsApp message ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// Which.
+    pub guard: Guard,
+    /// Seconds to wait.
+    pub retry_after: u64,
 }
 
 /// Why something was not done. [`code`](Error::code) is stable; the texts may be worded better at any time.
@@ -71,6 +81,12 @@ pub enum Error {
     /// The tenant has switched off the way the message was to travel.
     #[error("the customer does not send by {}", .0.as_str())]
     ChannelDisabled(Channel),
+    /// The tenant has not listed the country of the number.
+    #[error("the customer does not send by {channel} to {1}: it has not listed the country", channel = .0.as_str())]
+    CountryNotEnabled(Channel, Country),
+    /// A guard against messages that are sent for somebody's gain.
+    #[error("no message is sent to this number now ({}); try again in {} seconds", .0.guard.as_str(), .0.retry_after)]
+    ChannelGuard(Guarded),
     /// More of the plan is in use than another one allows.
     #[error("more is in use than this plan allows; send `force: true` to change it all the same")]
     PlanBelowUse(Vec<InvalidField>),
@@ -169,6 +185,8 @@ impl Error {
             Error::QuotaExceeded(_) => "quota_exceeded",
             Error::PlanLimit(_) => "plan_limit",
             Error::ChannelDisabled(_) => "channel_disabled",
+            Error::CountryNotEnabled(..) => "country_not_enabled",
+            Error::ChannelGuard(_) => "channel_guard",
             Error::PlanBelowUse(_) => "plan_below_use",
             Error::BillingNotConfigured => "billing_not_configured",
             Error::SignupClosed => "signup_closed",
@@ -203,6 +221,7 @@ impl Error {
             Error::RateLimited(limited) | Error::Cooldown(limited) | Error::QuotaExceeded(limited) => {
                 Some(limited.retry_after)
             }
+            Error::ChannelGuard(guarded) => Some(guarded.retry_after),
             Error::Store(StoreError::Busy | StoreError::Unavailable(_)) | Error::Busy(_) => Some(1),
             _ => None,
         }

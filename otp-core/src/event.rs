@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
 use crate::id::{ChallengeId, EndpointId, EventId, KeyId, MessageId, SessionId, UserId};
-use crate::limit::LimitOf;
+use crate::limit::{Guard, LimitOf};
 use crate::message::Channel;
+use crate::numbering::Country;
 use crate::secret::Sealed;
 use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
@@ -105,6 +106,9 @@ catalogue! {
         /// The message that carries it; none where the caller delivers it.
         #[serde(default)]
         message_id: Option<MessageId>,
+        /// Messages that carry it later, unless it is said before.
+        #[serde(default)]
+        fallback_ids: Vec<MessageId>,
         /// The caller's notes, sealed.
         sealed_metadata: Option<Sealed>,
     }
@@ -166,6 +170,15 @@ catalogue! {
         limit: u64,
         /// When it is renewed.
         renewed_at: Timestamp,
+    }
+    /// A guard has stopped text and WhatsApp messages. Told once for a prefix that is switched off, and once a day of the cap.
+    ChannelGuarded = "channel.guarded" {
+        /// Which guard.
+        guard: Guard,
+        /// Where the message was to go that met it.
+        country: Country,
+        /// Until when.
+        until: Timestamp,
     }
     /// Too many requests fail. Told at most once an hour.
     ErrorRateHigh = "error_rate.high" {
@@ -311,13 +324,14 @@ impl Event {
         self.data.kind()
     }
 
-    /// The message it tells of.
-    pub fn message(&self) -> Option<MessageId> {
-        match &self.data {
-            EventData::OtpRequested { message_id, .. } => *message_id,
-            EventData::MessageFailed { message_id, .. } => Some(*message_id),
-            _ => None,
-        }
+    /// The messages it tells of.
+    pub fn messages(&self) -> impl Iterator<Item = MessageId> + '_ {
+        let (first, later) = match &self.data {
+            EventData::OtpRequested { message_id, fallback_ids, .. } => (*message_id, fallback_ids.as_slice()),
+            EventData::MessageFailed { message_id, .. } => (Some(*message_id), [].as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        first.into_iter().chain(later.iter().copied())
     }
 
     /// Where it is on its way to endpoints: what goes when it goes.

@@ -35,6 +35,29 @@ pub enum LimitOf {
     Customer,
 }
 
+/// What keeps text messages from being sent for the gain of whoever has the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// Too many messages went to numbers that begin alike, within an hour.
+    PrefixVelocity,
+    /// Too few of the codes that were sent to numbers that begin alike came back: nothing goes there for a day.
+    PrefixConversion,
+    /// The messages of a day have cost what they may.
+    DailySpend,
+}
+
+impl Guard {
+    /// The name the wire uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Guard::PrefixVelocity => "prefix_velocity",
+            Guard::PrefixConversion => "prefix_conversion",
+            Guard::DailySpend => "daily_spend",
+        }
+    }
+}
+
 /// Moments within the last hour, oldest first. Exact: any hour, wherever it begins, holds at most the limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

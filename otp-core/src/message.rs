@@ -5,6 +5,7 @@ mod attempt;
 mod circuit;
 mod failover;
 mod segments;
+mod step;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub use attempt::{Attempt, AttemptOutcome, Handover};
 pub use circuit::{CallId, CircuitState};
 pub use failover::{Failover, ProviderState};
 pub use segments::{Segments, SmsEncoding};
+pub use step::{Charge, Step};
 
 /// The way a message travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -287,6 +289,9 @@ pub struct CodeOf {
     pub kid: u8,
     /// Alphabet and length of the code.
     pub format: PasscodeFormat,
+    /// Set if it is sent only when the one before did not bring the code back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
 }
 
 impl CodeOf {

@@ -82,6 +82,9 @@ impl Line {
 }
 
 impl Country {
+    /// One to show how an event looks.
+    pub(crate) const SAMPLE: Self = Self(*b"DE");
+
     /// Its two letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

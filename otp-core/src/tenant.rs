@@ -1,5 +1,6 @@
 //! Tenants: who they are, what state they are in, and how they set the service up for themselves.
 
+mod channels;
 mod document;
 mod look;
 mod passcode;
@@ -18,8 +19,9 @@ use crate::secret::{CannotOpen, Sealed, TenantKeys};
 use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::EmailAddress;
 
+pub use channels::{ChannelSettings, Channels, PaidChannel};
 pub use document::Change;
-pub use look::{Branding, ChannelSettings, Channels, EmailSettings};
+pub use look::{Branding, EmailSettings};
 pub use passcode::PasscodeSettings;
 pub use privacy::PrivacySettings;
 pub use settings::{LimitSettings, Settings, TokenSettings, WebhookSettings};

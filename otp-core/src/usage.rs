@@ -16,6 +16,7 @@ use crate::id::TenantId;
 use crate::message::Channel;
 use crate::secret::TenantKeys;
 use crate::store::SmallBytes;
+use crate::subject::PhoneNumber;
 use crate::tenant::{Mode, Space};
 
 pub use call::{ErrorCategory, Route};
@@ -27,6 +28,8 @@ use span::{DAY, HOUR};
 
 /// How long the details of calls are kept: for the last hours, and for reports.
 const RECENT: Duration = Duration::from_millis(DAY as u64);
+/// How long it is remembered what a prefix was sent: two days, as one that is switched off may be so until the next.
+const PREFIXES: Duration = Duration::from_millis(2 * DAY as u64);
 /// The longest time that a report can look back.
 pub(crate) const REPORTED: Duration = Duration::from_secs(400 * 86_400);
 
@@ -79,6 +82,16 @@ pub enum Counter {
     Configuration,
     /// The latest time, in milliseconds, that a server of the installation worked at: the clock of the next one may be behind.
     LatestTime,
+    /// Text and WhatsApp messages to the numbers of one prefix, by its digest.
+    PrefixSends([u8; 16]),
+    /// Right guesses of codes that such messages carried.
+    PrefixLogins([u8; 16]),
+    /// Until when, in milliseconds, no message goes to a prefix because so few of its codes come back.
+    PrefixOff([u8; 16]),
+    /// What text and WhatsApp messages cost, in millionths of the currency of the prices.
+    Spent,
+    /// Whether a day's spending has reached its cap, and that was told.
+    SpendCapReached,
     /// Codes asked for by one client network, by its digest.
     RequestsFrom([u8; 16]),
     /// Wrong guesses of one client network, by its digest.
@@ -109,6 +122,11 @@ impl Counter {
             Counter::Errors(..) => 19,
             Counter::UsersErased => 20,
             Counter::FaultyCalls => 21,
+            Counter::PrefixSends(_) => 22,
+            Counter::PrefixLogins(_) => 23,
+            Counter::PrefixOff(_) => 24,
+            Counter::Spent => 25,
+            Counter::SpendCapReached => 26,
             Counter::Configuration => 32,
             Counter::LatestTime => 33,
             Counter::RequestsFrom(_) => 64,
@@ -145,6 +163,11 @@ impl Counter {
             }
             20 => Counter::UsersErased,
             21 => Counter::FaultyCalls,
+            22 => Counter::PrefixSends(part.try_into().ok()?),
+            23 => Counter::PrefixLogins(part.try_into().ok()?),
+            24 => Counter::PrefixOff(part.try_into().ok()?),
+            25 => Counter::Spent,
+            26 => Counter::SpendCapReached,
             32 => Counter::Configuration,
             33 => Counter::LatestTime,
             64 => Counter::RequestsFrom(part.try_into().ok()?),
@@ -157,6 +180,7 @@ impl Counter {
     fn part(&self) -> SmallBytes {
         match self {
             Counter::RequestsFrom(part) | Counter::GuessesFrom(part) => part.into(),
+            Counter::PrefixSends(part) | Counter::PrefixLogins(part) | Counter::PrefixOff(part) => part.into(),
             Counter::MessagesFailed(channel) | Counter::PhoneRequests(channel) | Counter::PhoneLogins(channel) => {
                 (&[channel.byte()]).into()
             }
@@ -165,6 +189,13 @@ impl Counter {
             Counter::Errors(category, route) => SmallBytes::concat(&[&[category.byte()], route.as_bytes()]),
             _ => SmallBytes::EMPTY,
         }
+    }
+
+    /// The keyed digest that numbers are counted under which begin with the same seven digits.
+    pub fn prefix_digest(keys: &TenantKeys, number: &PhoneNumber) -> [u8; 16] {
+        let prefix: String = number.canonical().chars().skip(1).take(7).collect();
+        let digest = keys.index(&[b"prefix", prefix.as_bytes()]);
+        digest.0[..16].try_into().unwrap_or_default()
     }
 
     /// The keyed digest that a client network is counted under.
@@ -214,10 +245,13 @@ impl CounterKey {
         self.space.tenant
     }
 
-    /// From when on the count may be forgotten. Usage is kept; counts of client networks and details of calls are not.
+    /// From when on the count may be forgotten. Usage is kept; counts of client networks and of
+    /// prefixes and details of calls are not.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let kept_for = match self.counter {
             Counter::RequestsFrom(_) | Counter::GuessesFrom(_) => Duration::from_millis(2 * HOUR as u64),
+            Counter::PrefixSends(_) | Counter::PrefixLogins(_) | Counter::PrefixOff(_) => PREFIXES,
+            Counter::SpendCapReached => PREFIXES,
             _ if self.span == Span::FiveMinutes => Duration::from_millis(HOUR as u64),
             Counter::RouteMicros(_) | Counter::ResponseTimes(..) => RECENT,
             Counter::Errors(..) => REPORTED,

@@ -106,6 +106,20 @@ const REFUSED: &[(&str, &str, &str, &str)] = &[
     (r#"{"branding": {"supportUrl": "javascript:x"}}"#, "invalid_field", "branding.supportUrl", "https"),
     (r#"{"channels": {"fax": {"enabled": true}}}"#, "unknown_field", "channels.fax", ""),
     (r#"{"channels": {"sms": {"enabled": "yes"}}}"#, "invalid_field", "channels.sms.enabled", "boolean"),
+    (r#"{"channels": {"sms": {"countries": ["DE", "UK"]}}}"#, "invalid_country", "channels.sms.countries", "`UK`"),
+    (r#"{"channels": {"email": {"countries": ["DE"]}}}"#, "unknown_field", "channels.email.countries", ""),
+    (r#"{"channels": {"sms": {"prices": {"DE": -1}}}}"#, "invalid_field", "channels.sms.prices.DE", "-1"),
+    (
+        r#"{"channels": {"whatsapp": {"prices": {"DE": 1000000001}}}}"#,
+        "invalid_field",
+        "channels.whatsapp.prices",
+        "0 to",
+    ),
+    (r#"{"channels": {"host": "https://acme.com"}}"#, "invalid_host", "channels.host", "login.acme.com"),
+    (r#"{"channels": {"host": "Acme.com"}}"#, "invalid_host", "channels.host", "lower case"),
+    (r#"{"channels": {"host": "127.0.0.1"}}"#, "invalid_host", "channels.host", "host"),
+    (r#"{"channels": {"dailySpendCap": 1000000000001}}"#, "invalid_field", "channels.dailySpendCap", "0 to"),
+    (r#"{"rateLimits": {"perPrefix": 0}}"#, "invalid_field", "rateLimits.perPrefix", "1 to"),
 ];
 
 #[test]
@@ -281,7 +295,7 @@ fn another_algorithm_comes_with_new_keys_and_old_tokens_live_on() {
 #[test]
 fn a_channel_that_is_off_sends_nothing() {
     let world = World::new();
-    let acme = world.live();
+    let acme = world.texting();
     configure(&world, &acme, json!({"channels": {"email": {"enabled": false}}})).unwrap();
     assert_eq!(refusal(world.request_to(&acme, "ann@example.org")), "channel_disabled");
     let request = OtpRequest { channel: message::Channel::Sms, ..OtpRequest::to(phone("+4915112345678")) };

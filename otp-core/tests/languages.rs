@@ -67,7 +67,7 @@ fn the_language_is_that_of_the_request_then_of_the_tenant_then_english() {
 #[test]
 fn every_part_is_in_the_language_and_the_code_is_the_same_in_all() {
     let world = World::new();
-    let acme = world.live();
+    let acme = world.texting();
     let german = sent(&world, &acme, "login", Some("de"), email("ann@example.org"));
     assert!(german.html.as_deref().unwrap().contains("<html lang=\"de\" dir=\"ltr\">"));
     assert!(german.text.contains("Er läuft in 10 Minuten ab und gilt nur einmal."), "{}", german.text);
@@ -75,7 +75,7 @@ fn every_part_is_in_the_language_and_the_code_is_the_same_in_all() {
     assert!(arabic.html.as_deref().unwrap().contains("<html lang=\"ar\" dir=\"rtl\">"));
     assert!(arabic.text.contains("تنتهي صلاحيته بعد 10 دقائق"), "{}", arabic.text);
     assert_eq!(german.code.unwrap().expose(), arabic.code.unwrap().expose());
-    let sms = sent(&world, &acme, "login", Some("pl-PL"), phone("+48123456789")).text;
+    let sms = sent(&world, &acme, "login", Some("pl-PL"), phone("+48512345678")).text;
     assert!(sms.ends_with(" to Twój kod Acme. Wygasa za 10 minut. Nikomu go nie udostępniaj."), "{sms}");
 }
 
@@ -144,7 +144,7 @@ fn the_entry_that_says_most_about_the_reader_wins() {
 #[test]
 fn a_part_that_an_entry_lacks_is_that_of_the_next() {
     let world = World::new();
-    let acme = world.live();
+    let acme = world.texting();
     let patch = json!({
         "emailConfig": {"textTemplate": "all {{otp}}", "htmlTemplate": "<b>{{otp}}</b>"},
         "templates": [
@@ -169,7 +169,7 @@ fn a_part_that_an_entry_lacks_is_that_of_the_next() {
 #[test]
 fn a_text_message_that_becomes_too_long_is_the_built_in_one() {
     let world = World::new();
-    let acme = world.live();
+    let acme = world.texting();
     let long = "{{context}}".repeat(40);
     set(&world, &acme, json!({"templates": [{"sms": format!("{{{{otp}}}} {long}")}]})).unwrap();
     let ask = |context: &str, to| {

@@ -91,7 +91,7 @@ fn a_used_code_is_not_sent_again() {
 fn the_address_stands_for_the_code_that_was_sent_last() {
     let world = World::new();
     let acme = world.change(&world.unlimited(), |settings| settings.limits.phone_cooldown = 0);
-    let number = || phone("+49301234567");
+    let number = || phone("+4915112345678");
     let by = |channel| OtpRequest { channel, ..OtpRequest::to(number()) };
     let sms = world.ask(&acme, by(Channel::Sms));
     world.clock.advance(MINUTE);

@@ -66,29 +66,29 @@ fn a_code_signs_in_whoever_names_the_address_in_any_spelling() {
 #[test]
 fn a_phone_number_signs_in_too() {
     let world = World::new();
-    let acme = world.live();
-    let asked = world.ask(&acme, OtpRequest::to(phone("+49 30 1234567")));
+    let acme = world.texting();
+    let asked = world.ask(&acme, OtpRequest::to(phone("+49 1511 2345678")));
     assert_eq!(asked.answer.channel, Channel::Sms);
     assert_eq!(world.inbox.all()[0].html, None);
-    let verification = OtpVerification::at(phone("+49 (30) 123-4567"), &asked.code);
+    let verification = OtpVerification::at(phone("+49 (1511) 234-5678"), &asked.code);
     let signed_in = world.verify(&acme, verification).unwrap();
-    assert_eq!((signed_in.phone.as_deref(), signed_in.email.as_deref()), (Some("+49301234567"), None));
-    assert_eq!(world.me(&signed_in).unwrap().phone.as_deref(), Some("+49301234567"));
+    assert_eq!((signed_in.phone.as_deref(), signed_in.email.as_deref()), (Some("+4915112345678"), None));
+    assert_eq!(world.me(&signed_in).unwrap().phone.as_deref(), Some("+4915112345678"));
 }
 
 #[test]
 fn the_channel_has_to_fit_the_address() {
     let world = World::new();
-    let acme = world.live();
+    let acme = world.texting();
     for (address, channel) in [
         (email("ann@example.org"), Channel::Sms),
         (email("ann@example.org"), Channel::Whatsapp),
-        (phone("+49301234567"), Channel::Email),
+        (phone("+4915112345678"), Channel::Email),
     ] {
         let request = OtpRequest { channel, ..OtpRequest::to(address) };
         assert_eq!(refusal(world.request(&acme, request)), "invalid_channel");
     }
-    let whatsapp = OtpRequest { channel: Channel::Whatsapp, ..OtpRequest::to(phone("+49301234567")) };
+    let whatsapp = OtpRequest { channel: Channel::Whatsapp, ..OtpRequest::to(phone("+4915112345678")) };
     assert_eq!(world.ask(&acme, whatsapp).answer.channel, Channel::Whatsapp);
 }
 

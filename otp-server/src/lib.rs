@@ -14,6 +14,7 @@ pub mod mail;
 pub mod outbound;
 pub mod password_pool;
 pub mod provider;
+pub mod simulate;
 pub mod sms;
 pub mod webhook;
 pub mod worker;

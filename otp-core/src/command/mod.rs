@@ -5,10 +5,13 @@
 
 mod alarms;
 mod chained;
+mod charge_step;
+mod code_messages;
 mod configure;
 mod deliveries;
 mod domains;
 mod expiry;
+mod guards;
 mod keys;
 mod limits;
 mod plan_use;
@@ -26,6 +29,8 @@ mod webhooks;
 
 pub(crate) use alarms::RaiseAlarms;
 pub(crate) use chained::Chained;
+pub(crate) use charge_step::{ChargeStep, Turn};
+pub(crate) use code_messages::Fallback;
 pub(crate) use configure::{Configure, NewSigningKeys, Wanted as WantedSettings};
 pub(crate) use deliveries::{BeginDelivery, RecoverDeliveries, RetryDelivery, is_lost};
 pub(crate) use domains::{AddDomain, BeginCheck, Checked, DOMAINS, DeleteDomain, NoteCheck};

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::code_messages::Fallback;
+use super::guards::Guards;
 use super::quota::Quotas;
 use super::{EventSource, Trail};
 use crate::audit::Action;
@@ -17,13 +19,13 @@ use crate::event::{Event, EventData, Person};
 use crate::id::{ChallengeId, EventId, MessageId};
 use crate::limit::{Allowance, HOUR, LimitOf, Recipient, SlidingCount};
 use crate::locale::Locale;
-use crate::message::{Channel, CodeOf, Content, Message, MessageState};
+use crate::message::{Channel, Charge, Message};
 use crate::notice::{About, Notice, Stationery};
 use crate::secret::{Digest32, Sealed};
 use crate::service::{Deliver, TenantContext};
-use crate::store::{Add, Changes, Command, Due, Key, Lease, Read, Reads, Scope, Snapshot, Stored};
+use crate::store::{Add, Changes, Command, Key, Lease, Read, Reads, Scope, Snapshot, Stored};
 use crate::subject::{BucketKey, SubjectKey};
-use crate::tenant::{Mode, Space};
+use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::User;
 
@@ -41,6 +43,9 @@ pub(crate) struct RequestOtp {
     pub bucket: BucketKey,
     pub channel: Channel,
     pub address: Sealed,
+    /// What the first message counts against: of mail, of test mode and of a code that the caller delivers, nothing.
+    pub charge: Option<Charge>,
+    pub fallback: Vec<Fallback>,
     pub client: Option<Sealed>,
     pub network: Option<[u8; 16]>,
     pub purpose: String,
@@ -90,6 +95,9 @@ impl Command for RequestOtp {
             let count = self.requests(Span::Hour);
             wanted.extend([Read::Counter(count), Read::Counter(count.before())]);
         }
+        if let Some(guards) = self.guards() {
+            wanted.extend(guards.reads());
+        }
         if !self.create_user {
             wanted.push(Read::alias::<User>(self.subject.as_bytes()));
         }
@@ -105,7 +113,10 @@ impl Command for RequestOtp {
         let mut recipient = seen.one::<Recipient>().cloned().unwrap_or(fresh);
         let quota = match self.admit(seen, &recipient) {
             Ok(quota) => quota,
-            Err(refused) => return (Err(refused), Changes::none()),
+            Err(refused) => {
+                let told = self.tell_guard(seen, &refused);
+                return (Err(refused), told);
+            }
         };
         // Asked for an existing user, and there is none: nothing is sent, and nothing but that is different.
         let hidden = !self.create_user && seen.one::<User>().is_none();
@@ -116,13 +127,16 @@ impl Command for RequestOtp {
         };
         recipient.sends.push(self.now);
         let message = self.message_for(&challenge).filter(|_| !hidden);
+        let later = if hidden { Vec::new() } else { self.later_messages(&challenge) };
 
         let (adds, deletes) = (self.adds(seen), self.outlived(seen, &challenge));
         let mut changes = Changes { adds, deletes, ..Changes::none() };
-        changes.put(self.event(&challenge, repeated.is_some(), message.as_ref().map(|message| message.id)));
+        let ids = (message.as_ref().map(|message| message.id), later.iter().map(|message| message.id).collect());
+        changes.put(self.event(&challenge, repeated.is_some(), ids));
         if let Some(message) = &message {
             changes.put(message.clone());
         }
+        later.into_iter().for_each(|message| changes.put(message));
         self.tell_quotas(seen, &mut changes);
         if self.deliver == Deliver::Caller {
             changes.put(self.trail.line(self.space.tenant, Action::OtpRevealed, challenge.id, json!({})));
@@ -171,7 +185,19 @@ impl RequestOtp {
             Some(left) if left.remaining == 0 => {
                 Err(Error::QuotaExceeded(self.limited(LimitOf::Customer, left, left.reset_at)))
             }
-            quota => Ok(quota),
+            quota => self.guards().map_or(Ok(()), |guards| guards.admit(seen)).map(|()| quota),
+        }
+    }
+
+    fn guards(&self) -> Option<Guards<'_>> {
+        let settings = &self.context.tenant.settings;
+        self.charge.map(|charge| Guards { settings, space: self.space, now: self.now, charge })
+    }
+
+    fn tell_guard(&self, seen: &Snapshot, refused: &Error) -> Changes {
+        match (self.guards(), refused) {
+            (Some(guards), Error::ChannelGuard(_)) => guards.tell(seen, self.event),
+            _ => Changes::none(),
         }
     }
 
@@ -242,6 +268,7 @@ impl RequestOtp {
         if let Some(count) = self.network_requests() {
             adds.push(Add { counter: count, by: 1, at_most: Some(ceiling(count, limits.per_ip)) });
         }
+        adds.extend(self.guards().iter().flat_map(|guards| guards.adds(seen)));
         adds
     }
 
@@ -265,7 +292,8 @@ impl RequestOtp {
 
     /// A decoy becomes real under the same id: two answers must not tell that there was no user.
     fn repeat(&self, live: &Challenge, decoy: bool) -> Challenge {
-        Challenge { sends: live.sends + 1, sent_at: self.now, decoy: live.decoy && decoy, ..live.clone() }
+        let live = self.charge.map_or_else(|| live.clone(), |charge| live.charged(charge));
+        Challenge { sends: live.sends + 1, sent_at: self.now, decoy: live.decoy && decoy, ..live }
     }
 
     fn begin(&self, decoy: bool) -> Challenge {
@@ -288,45 +316,9 @@ impl RequestOtp {
             wrong_bound: 0,
             wrong_unbound: 0,
             decoy,
+            prefixes: self.charge.iter().map(|charge| charge.prefix).collect(),
             state: ChallengeState::Live { address: self.address.clone() },
         }
-    }
-
-    /// The message, leased to this process from birth: its worker gets it in memory, and if the process dies, the lease
-    /// ends and another claims it.
-    fn message_for(&self, challenge: &Challenge) -> Option<Message> {
-        if self.deliver == Deliver::Caller {
-            return None;
-        }
-        let (state, due) = match self.space.mode {
-            Mode::Live => (MessageState::Queued, Due { at: Some(self.lease.until), lease: Some(self.lease.id) }),
-            Mode::Test => (MessageState::Held, Due::default()),
-        };
-        Some(Message {
-            id: self.message,
-            space: self.space,
-            content: Content::Passcode(CodeOf {
-                challenge: challenge.id,
-                purpose: challenge.purpose.clone(),
-                locale: self.locale.clone(),
-                context: challenge.context,
-                context_text: self.approves_text.clone(),
-                kid: challenge.kid,
-                format: challenge.format,
-            }),
-            subject: self.subject,
-            channel: self.channel,
-            address: self.address.clone(),
-            client: self.client.clone(),
-            pointless_at: challenge.expires_at,
-            created_at: self.now,
-            tries: 0,
-            last_error: None,
-            attempts: Vec::new(),
-            days: self.context.tenant.settings.privacy.message_days,
-            state,
-            due,
-        })
     }
 
     /// Tells of a quota that is used up with this request, or nearly.
@@ -350,7 +342,8 @@ impl RequestOtp {
         }
     }
 
-    fn event(&self, challenge: &Challenge, repeated: bool, message_id: Option<MessageId>) -> Event {
+    fn event(&self, challenge: &Challenge, repeated: bool, ids: (Option<MessageId>, Vec<MessageId>)) -> Event {
+        let (message_id, fallback_ids) = ids;
         let person = Person {
             subject: self.subject,
             user: None,
@@ -365,6 +358,7 @@ impl RequestOtp {
             channel: challenge.channel,
             repeated,
             message_id,
+            fallback_ids,
             sealed_metadata: self.metadata.clone(),
         };
         source.event(self.event, data)

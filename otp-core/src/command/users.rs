@@ -81,7 +81,7 @@ impl Command for EraseUser {
         let mut changes = Changes::none();
         let held = seen.records.iter().map(|record| record.key()).filter(|key| HELD.contains(&key.kind));
         changes.deletes.extend(held);
-        let messages = seen.all::<Event>().filter_map(Event::message);
+        let messages = seen.all::<Event>().flat_map(Event::messages);
         let messages = messages.map(|id| Key::new::<Message>(self.space.tenant, id.as_bytes()));
         changes.deletes.extend(messages);
         changes.deletes.extend(seen.all::<Event>().flat_map(Event::deliveries));

@@ -192,6 +192,8 @@ impl VerifyOtp {
         if challenge.channel != Channel::Email {
             changes.adds.push(self.hourly(Counter::PhoneLogins(challenge.channel)));
         }
+        let back = challenge.prefixes.iter().map(|prefix| Counter::PrefixLogins(*prefix));
+        changes.adds.extend(back.map(|counter| Add::one(CounterKey::at(self.space, counter, Span::Day, self.now))));
         let mut user = match known {
             Some(user) if self.wanted == Wanted::Session => User { last_login_at: self.now, ..user.clone() },
             Some(user) => user.clone(),

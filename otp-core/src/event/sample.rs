@@ -6,8 +6,9 @@ use super::{EventData, EventKind};
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
 use crate::id::{ChallengeId, KeyId, MessageId, SessionId, UserId};
-use crate::limit::LimitOf;
+use crate::limit::{Guard, LimitOf};
 use crate::message::Channel;
+use crate::numbering::Country;
 use crate::tenant::{Mode, TenantStatus};
 
 const AT: Timestamp = Timestamp::from_millis(1_769_847_330_123);
@@ -29,6 +30,7 @@ impl EventKind {
                 channel,
                 repeated: false,
                 message_id: Some(message_id),
+                fallback_ids: Vec::new(),
                 sealed_metadata: None,
             },
             EventKind::OtpVerified => EventData::OtpVerified { challenge_id, purpose },
@@ -41,6 +43,9 @@ impl EventKind {
             EventKind::UserDeleted => EventData::UserDeleted { user_id: UserId::from_bytes(ID) },
             EventKind::QuotaWarning => EventData::QuotaWarning { period, used: 400, limit: 500, renewed_at: LATER },
             EventKind::QuotaExceeded => EventData::QuotaExceeded { period, used: 500, limit: 500, renewed_at: LATER },
+            EventKind::ChannelGuarded => {
+                EventData::ChannelGuarded { guard: Guard::DailySpend, country: Country::SAMPLE, until: LATER }
+            }
             EventKind::ErrorRateHigh => {
                 EventData::ErrorRateHigh { failed: 12, requests: 100, error_rate: 0.12, since: AT }
             }

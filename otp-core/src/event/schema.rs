@@ -6,8 +6,9 @@ use super::EventKind;
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
 use crate::id::{ChallengeId, KeyId, MessageId, SessionId, UserId};
-use crate::limit::LimitOf;
+use crate::limit::{Guard, LimitOf};
 use crate::message::Channel;
+use crate::numbering::Country;
 use crate::secret::Sealed;
 use crate::tenant::{Mode, TenantStatus};
 
@@ -87,6 +88,12 @@ impl Told for Timestamp {
     }
 }
 
+impl<T: Told> Told for Vec<T> {
+    fn shape() -> Value {
+        json!({"type": "array", "items": T::shape()})
+    }
+}
+
 macro_rules! told {
     ($($type:ty => $shape:tt;)*) => {$(
         impl Told for $type {
@@ -113,6 +120,8 @@ told! {
     KeyType => {"type": "string", "enum": ["secret", "publishable"]};
     Mode => {"type": "string", "enum": ["live", "test"]};
     TenantStatus => {"type": "string", "enum": ["pending", "active", "suspended", "cancelled"]};
+    Guard => {"type": "string", "enum": ["prefix_velocity", "prefix_conversion", "daily_spend"]};
+    Country => {"type": "string", "pattern": "^[A-Z]{2}$"};
     LimitOf => {"type": "string", "enum": ["recipient", "client", "customer"]};
     // What a caller seals is notes of its own.
     Sealed => {"type": "object"};

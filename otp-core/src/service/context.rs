@@ -68,7 +68,7 @@ impl TenantContext {
 
     /// What a message with this code looks like to its recipient; what was asked, and by whom, is left to be filled in.
     pub fn message(&self, audience: &Audience<'_>, code: Secret, to: &str, at: Timestamp) -> MessageContext {
-        let Settings { branding, passcode, .. } = &self.tenant.settings;
+        let Settings { branding, channels, passcode, .. } = &self.tenant.settings;
         MessageContext {
             language: audience.language(),
             app_name: branding.app_name.clone().unwrap_or_else(|| self.tenant.name.clone()),
@@ -82,7 +82,7 @@ impl TenantContext {
             logo_url: branding.logo_url.clone(),
             brand_color: branding.brand_color.clone(),
             footer_text: branding.footer_text.clone(),
-            host: None,
+            host: channels.host.clone(),
         }
     }
 

@@ -104,7 +104,7 @@ impl Reader<'_> {
     async fn messages(&self, events: &[Event]) -> Result<Vec<Message>, Error> {
         let told = events.iter().filter(|event| matches!(event.data, EventData::OtpRequested { .. }));
         let keys: Vec<Key> = told
-            .filter_map(Event::message)
+            .flat_map(Event::messages)
             .map(|id| Key::new::<Message>(self.user.space.tenant, id.as_bytes()))
             .collect();
         let mut messages = Vec::new();

@@ -17,6 +17,7 @@ mod dispatch;
 mod domains;
 mod expiry;
 mod export;
+mod fallback;
 mod keys;
 mod ledger;
 mod limits;
@@ -33,6 +34,7 @@ mod tokens;
 mod usage;
 mod users;
 mod visitors;
+mod way;
 mod webhooks;
 mod worker;
 
@@ -79,6 +81,7 @@ pub use templates::{MessagePreview, PreviewedMessage, TestEmail};
 pub use tenants::{CreatedTenant, EditTenant, NewTenant, TenantView};
 pub use usage::{PlanView, QuotaUse, UsageDay, UsageView};
 pub use users::UserView;
+pub use way::FallbackStep;
 pub use webhooks::{EditEndpoint, EndpointSecret, EndpointView, NewEndpoint};
 pub use worker::Delivered;
 

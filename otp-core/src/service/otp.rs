@@ -9,7 +9,7 @@ use super::context::TenantContext;
 use super::limits::Asking;
 use super::sessions::SignedIn;
 use super::worker::LEASE;
-use super::{Caller, Client, Revealed, Service};
+use super::{Caller, Client, FallbackStep, Revealed, Service};
 use crate::challenge::{Challenge, is_purpose};
 use crate::clock::Timestamp;
 use crate::command::{RequestOtp, Requested, Verified, VerifyOtp, Wanted};
@@ -47,6 +47,9 @@ pub struct OtpRequest {
     pub address: Address,
     /// How.
     pub channel: Channel,
+    /// What is sent if the code is not said in time: further messages with the same code, for the same challenge. The request
+    /// counts once against the limits of its recipient.
+    pub fallback: Vec<FallbackStep>,
     /// What the code will be good for: up to 64 of `a-z 0-9 _ . -`.
     pub purpose: String,
     /// What the recipient reads; what the tenant's settings say, if not set.
@@ -76,6 +79,7 @@ impl OtpRequest {
         Self {
             address,
             channel,
+            fallback: Vec::new(),
             purpose: LOGIN.to_owned(),
             locale: None,
             context: None,
@@ -169,7 +173,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Invalid`], the limits ([`Error::RateLimited`], [`Error::Cooldown`], [`Error::QuotaExceeded`]),
-    /// [`Error::ScopeRequired`], [`Error::IdempotencyConflict`], [`Error::Store`].
+    /// [`Error::ChannelDisabled`], [`Error::CountryNotEnabled`], [`Error::ChannelGuard`], [`Error::ScopeRequired`],
+    /// [`Error::SecretKeyRequired`] of a step to another address, [`Error::IdempotencyConflict`], [`Error::Store`].
     pub async fn request_otp(&self, caller: &Caller, request: OtpRequest) -> Result<Answer<OtpChallenge>, Error> {
         if request.deliver == Deliver::Caller {
             caller.may_reveal()?;
@@ -211,12 +216,9 @@ impl Service {
     ) -> Result<RequestOtp, Error> {
         let keys = &caller.context.keys;
         let (now, random) = (self.now(), self.random());
-        check_channel(request.channel, &request.address)?;
-        if !context.tenant.settings.channels.of(request.channel).enabled {
-            return Err(Error::ChannelDisabled(request.channel));
-        }
         check_purpose(&request.purpose)?;
         let approves = check_context(request.context.as_deref())?;
+        let (charge, fallback) = self.ways(caller, &context, &request)?;
         let (subject, bucket) = identify(caller, &request.address);
         let seal = |what: &[u8], plain: &[u8]| keys.seal(random, &place(what, &subject), plain);
         let metadata = check_metadata(request.metadata.as_ref())?;
@@ -228,6 +230,8 @@ impl Service {
             bucket,
             channel: request.channel,
             address: seal(b"address", request.address.display().as_bytes()),
+            charge,
+            fallback,
             client: request.client.sealed_for(keys, random, &subject),
             network: request.client.network(keys),
             purpose: request.purpose,
@@ -342,15 +346,6 @@ impl Service {
 pub(super) fn identify(caller: &Caller, address: &Address) -> (SubjectKey, BucketKey) {
     let (keys, mode) = (&caller.context.keys, caller.space.mode.byte());
     (SubjectKey::of(keys, mode, address), BucketKey::of(keys, mode, address))
-}
-
-fn check_channel(channel: Channel, address: &Address) -> Result<(), Error> {
-    match (channel, address) {
-        (Channel::Email, Address::Email(_)) | (Channel::Sms | Channel::Whatsapp, Address::Phone(_)) => Ok(()),
-        _ => {
-            Err(Error::invalid("invalid_channel", "channel", "use email for an address, sms or whatsapp for a number"))
-        }
-    }
 }
 
 pub(super) fn check_purpose(purpose: &str) -> Result<(), Error> {

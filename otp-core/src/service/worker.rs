@@ -78,7 +78,8 @@ impl Service {
         let lease = Lease { id: self.random().bytes(), now: self.now(), until: self.now() + LEASE };
         let claimed = self.inner.store.claim(Kind::Message, lease, limit).await?;
         let claimed: Vec<Message> = claimed.into_iter().filter_map(Message::take).collect();
-        let claimed = self.send_all(self.still_wanted(claimed).await?).await?;
+        let claimed = self.charged(self.still_wanted(claimed).await?).await?;
+        let claimed = self.send_all(claimed).await?;
         delivered.sent += claimed.sent;
         delivered.retried += claimed.retried;
         delivered.failed += claimed.failed;
@@ -158,8 +159,10 @@ impl Service {
         let client = SealedClient::open(keys, &message.subject, message.client.as_ref())?;
         let code = carried.derivation(message.space, &message.subject).code(keys).ok_or(crate::secret::CannotOpen)?;
         let audience = tenant.audience(&carried.purpose, carried.locale.as_ref());
+        // Of a message that waited for its turn, the code has not so long to live any more.
+        let written_at = if carried.step.is_some() { self.now() } else { message.created_at };
         let context = MessageContext {
-            expires_in_minutes: message.pointless_at.since(message.created_at).as_secs().div_ceil(60) as u32,
+            expires_in_minutes: message.pointless_at.since(written_at).as_secs().div_ceil(60) as u32,
             context: approving,
             request_ip: client.ip.map(|ip| ip.to_string()),
             ..tenant.message(&audience, code.clone(), &to, message.created_at)
@@ -189,7 +192,7 @@ impl Service {
     }
 
     /// The message as it stands after a try, and what is written with it.
-    fn settle(&self, mut message: Message, outcome: Outcome) -> Settled {
+    pub(super) fn settle(&self, mut message: Message, outcome: Outcome) -> Settled {
         let now = self.now();
         let lease = message.due.lease.unwrap_or_default();
         let mut also = Changes::none();
@@ -296,7 +299,10 @@ fn is_open(message: &Message, seen: &Snapshot, now: Timestamp) -> bool {
     match &message.content {
         Content::Passcode(code) => {
             let challenge = seen.all::<Challenge>().find(|challenge| challenge.id == code.challenge);
-            challenge.is_some_and(|challenge| matches!(challenge.state, ChallengeState::Live { .. }))
+            challenge.is_some_and(|challenge| {
+                let is_its_turn = code.step.is_none_or(|step| step.round == challenge.sends);
+                is_its_turn && matches!(challenge.state, ChallengeState::Live { .. })
+            })
         }
         Content::Notice { notice } if notice.kind == NoticeKind::SignupVerification => {
             let signup = seen.all::<Signup>().find(|signup| signup.subject == message.subject);
@@ -307,7 +313,7 @@ fn is_open(message: &Message, seen: &Snapshot, now: Timestamp) -> bool {
     }
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     Tried(Handover),
     Pointless,
 }

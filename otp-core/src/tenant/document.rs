@@ -9,7 +9,8 @@ use crate::secret::Digest32;
 use crate::template::TemplateEntry;
 
 /// Objects whose names are the tenant's own.
-const FREE: [&str; 2] = ["emailConfig.variables", "tokens.customClaims"];
+const FREE: [&str; 4] =
+    ["emailConfig.variables", "tokens.customClaims", "channels.sms.prices", "channels.whatsapp.prices"];
 
 /// A list of objects, whose names are known.
 const TEMPLATES: &str = "templates";
@@ -75,6 +76,7 @@ fn code_of(path: &str) -> &'static str {
     match path {
         "allowedOrigins" => "invalid_origin",
         "allowedIps" => "invalid_ip",
+        path if path.ends_with(".countries") => "invalid_country",
         path if path.ends_with(".locale") => "invalid_locale",
         _ => "invalid_field",
     }

@@ -1,4 +1,4 @@
-//! How a tenant's messages look, who they are from, and which ways they may travel.
+//! How a tenant's messages look, and who they are from.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use url::Url;
 use super::settings::{LONGEST_URL, invalid};
 use crate::error::{Error, InvalidField};
 use crate::locale::Locale;
-use crate::message::Channel;
 use crate::subject::EmailAddress;
 
 const ONE_LINE: &str = "use 1 to 200 characters on one line";
@@ -31,43 +30,6 @@ pub struct EmailSettings {
     pub text_template: Option<String>,
     /// Values for the templates, by name.
     pub variables: BTreeMap<String, String>,
-}
-
-/// The ways messages travel.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Channels {
-    /// E-mail.
-    pub email: ChannelSettings,
-    /// Text messages.
-    pub sms: ChannelSettings,
-    /// WhatsApp.
-    pub whatsapp: ChannelSettings,
-}
-
-impl Channels {
-    /// Those of one way.
-    pub fn of(&self, channel: Channel) -> &ChannelSettings {
-        match channel {
-            Channel::Email => &self.email,
-            Channel::Sms => &self.sms,
-            Channel::Whatsapp => &self.whatsapp,
-        }
-    }
-}
-
-/// One way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ChannelSettings {
-    /// Whether codes may be asked for by it.
-    pub enabled: bool,
-}
-
-impl Default for ChannelSettings {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
 }
 
 /// How messages look.

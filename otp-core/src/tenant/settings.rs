@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::look::{Branding, Channels, EmailSettings};
+use super::channels::Channels;
+use super::look::{Branding, EmailSettings};
 use super::passcode::PasscodeSettings;
 use super::privacy::PrivacySettings;
 use crate::access::{OriginPattern, parse_network};
@@ -111,6 +112,8 @@ pub struct LimitSettings {
     /// Codes one client address asks for in any hour.
     #[serde(alias = "per_ip")]
     pub per_ip: u32,
+    /// Text and WhatsApp messages to the numbers that begin with the same seven digits, in any hour.
+    pub per_prefix: u32,
     /// Wrong guesses at one recipient's codes in any hour, over all of them.
     #[serde(alias = "guesses_per_recipient")]
     pub guesses_per_recipient: u32,
@@ -129,6 +132,7 @@ impl Default for LimitSettings {
             email_cooldown: 0,
             phone_cooldown: 30,
             per_ip: 100,
+            per_prefix: 10,
             guesses_per_recipient: 15,
             guesses_per_ip: 100,
         }
@@ -166,6 +170,7 @@ impl Settings {
         at_most("allowedIps", self.allowed_ips.len(), MOST_ENTRIES)?;
         self.tokens.check()?;
         self.passcode.check()?;
+        self.channels.check()?;
         self.branding.check()?;
         check_entries(&self.templates)?;
         OwnTemplates::check(self)?;
@@ -249,6 +254,7 @@ impl LimitSettings {
         within("rateLimits.emailCooldown", self.email_cooldown, 0..=3600)?;
         within("rateLimits.phoneCooldown", self.phone_cooldown, 0..=3600)?;
         within("rateLimits.perIp", self.per_ip, 1..=u32::MAX)?;
+        within("rateLimits.perPrefix", self.per_prefix, 1..=u32::MAX)?;
         within("rateLimits.guessesPerRecipient", self.guesses_per_recipient, 1..=u32::MAX)?;
         within("rateLimits.guessesPerIp", self.guesses_per_ip, 1..=u32::MAX)
     }

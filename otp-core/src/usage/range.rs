@@ -48,6 +48,9 @@ fn lowest(counter: Counter) -> Counter {
     match counter {
         Counter::RequestsFrom(_) => Counter::RequestsFrom([0; 16]),
         Counter::GuessesFrom(_) => Counter::GuessesFrom([0; 16]),
+        Counter::PrefixSends(_) => Counter::PrefixSends([0; 16]),
+        Counter::PrefixLogins(_) => Counter::PrefixLogins([0; 16]),
+        Counter::PrefixOff(_) => Counter::PrefixOff([0; 16]),
         Counter::MessagesFailed(_) => Counter::MessagesFailed(Channel::Email),
         Counter::PhoneRequests(_) => Counter::PhoneRequests(Channel::Email),
         Counter::PhoneLogins(_) => Counter::PhoneLogins(Channel::Email),

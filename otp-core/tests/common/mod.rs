@@ -240,7 +240,15 @@ impl World {
         self.change(&self.live(), |settings| {
             settings.limits.per_recipient = 1_000_000;
             settings.limits.guesses_per_recipient = 1_000_000;
+            settings.limits.per_prefix = 1_000_000;
+            settings.channels.daily_spend_cap = 1_000_000_000;
+            texts(settings);
         })
+    }
+
+    /// A new tenant that sends text and WhatsApp messages.
+    pub fn texting(&self) -> Caller {
+        self.change(&self.live(), texts)
     }
 
     /// Changes settings and gives a caller that knows of it.
@@ -357,6 +365,11 @@ impl World {
         let records = commits.iter().flat_map(|changes| changes.puts.iter().chain(&changes.creates));
         records.filter_map(T::of).cloned().collect()
     }
+}
+
+fn texts(settings: &mut Settings) {
+    let countries = || ["DE", "PL"].map(|country| country.parse().unwrap()).into();
+    (settings.channels.sms.countries, settings.channels.whatsapp.countries) = (countries(), countries());
 }
 
 /// The kinds of what a commit writes, sorted.

@@ -8,6 +8,7 @@ mod data;
 mod key;
 mod ledger;
 mod output;
+mod simulate;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -75,6 +76,9 @@ enum Command {
     /// Recompute what was counted of usage from the records, and print every difference
     #[command(after_help = "Exit status: 0 without a difference, 1 with one. A server may run meanwhile.")]
     VerifyLedger,
+    /// Try the guards of paid channels on the engine itself, in memory
+    #[command(subcommand)]
+    Simulate(simulate::Command),
     /// Print the OpenAPI 3.1 document
     Openapi,
     /// Print the configuration file with all defaults, explained
@@ -150,6 +154,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             output::print(config::DEFAULT_FILE);
             return Ok(());
         }
+        Some(Command::Simulate(command)) => return simulate::run(command),
         Some(Command::Check) => return check::run(Config::load(cli.config.as_deref(), cli.flags)),
         _ => {}
     }

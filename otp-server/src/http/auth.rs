@@ -10,9 +10,7 @@ use axum::response::{IntoResponse, Response};
 use otp_core::api_key::KeyType;
 use otp_core::idempotency::Answer;
 use otp_core::limit::Allowance;
-use otp_core::{
-    Address, Caller, Client, Deliver, OtpChallenge, OtpRequest, OtpVerification, Secret, SignedIn, parse_challenge,
-};
+use otp_core::{Caller, Client, Deliver, OtpChallenge, OtpRequest, OtpVerification, Secret, SignedIn, parse_challenge};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -23,6 +21,7 @@ use super::body::Unread;
 use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceHeader, OnceProblems, WriteProblems};
 use super::limits;
 use super::problem::Problem;
+use super::recipient::{self, ChannelName, StepBody};
 use super::templates;
 
 /// Asks for a code.
@@ -32,8 +31,15 @@ pub struct RequestOtpBody {
     /// Whom to send it to.
     #[schema(example = "ann@example.org")]
     email: Option<String>,
-    /// A phone number; this version sends e-mail only and refuses it.
+    /// Or a mobile number, of a country that the customer has listed: `+`, country code, number.
+    #[schema(example = "+4915112345678")]
     phone: Option<String>,
+    /// How it travels: to a phone `sms`, unless `whatsapp` is named.
+    #[schema(value_type = Option<ChannelName>)]
+    channel: Option<String>,
+    /// Instead of `channel`: up to four steps, each taken when the code was not said after the one before.
+    #[schema(min_items = 1, max_items = 4)]
+    channels: Option<Vec<StepBody>>,
     /// What the code will be good for.
     #[schema(default = "login", example = "login")]
     purpose: Option<String>,
@@ -128,8 +134,8 @@ pub async fn request_otp(
         Some(DeliverBody::Caller) => Deliver::Caller,
         _ => Deliver::Service,
     };
-    let address = address(body.email.as_deref(), body.phone.as_deref())?.ok_or_else(missing_address)?;
-    let base = OtpRequest::to(address);
+    let named = recipient::address(body.email.as_deref(), body.phone.as_deref())?;
+    let base = recipient::request(named, body.channel.as_deref(), body.channels.as_deref())?;
     let request = OtpRequest {
         purpose: body.purpose.unwrap_or(base.purpose),
         locale: templates::locale(body.locale.as_deref())?,
@@ -194,26 +200,6 @@ pub fn mark_replay(response: &mut Response, replayed: bool) {
     }
 }
 
-/// The address a body names, if it names one.
-fn address(email: Option<&str>, phone: Option<&str>) -> Result<Option<Address>, Problem> {
-    match (email, phone) {
-        (Some(_), Some(_)) => Err(Problem::field("invalid_request", "phone", "name either email or phone")),
-        (Some(email), None) => match email.parse() {
-            Ok(email) => Ok(Some(Address::Email(email))),
-            Err(error) => Err(Problem::field("invalid_email", "email", format!("{error}"))),
-        },
-        (None, Some(phone)) => match phone.parse::<otp_core::subject::PhoneNumber>() {
-            Ok(_) => Err(Problem::field("invalid_channel", "channel", "this server sends e-mail only; name email")),
-            Err(error) => Err(Problem::field("invalid_phone", "phone", format!("{error}"))),
-        },
-        (None, None) => Ok(None),
-    }
-}
-
-fn missing_address() -> Problem {
-    Problem::field("missing_field", "email", "name the e-mail address")
-}
-
 /// Whose address and browser count: what a server says of its user, or the client itself. A server that says nothing has
 /// no client address: its own would lump all its users together.
 fn end_user(asker: &Asker, caller: &Caller, named: Option<ClientBody>) -> Client {
@@ -232,7 +218,7 @@ fn end_user(asker: &Asker, caller: &Caller, named: Option<ClientBody>) -> Client
 pub struct VerifyOtpBody {
     /// The address that was asked.
     email: Option<String>,
-    /// A phone number; this version sends e-mail only and refuses it.
+    /// Or the phone number.
     phone: Option<String>,
     /// The challenge, as the request was answered with. Either this or the address is needed.
     #[schema(example = "otp_9rMBTKQb9CyJtyAaVmjYpb")]
@@ -284,6 +270,7 @@ pub struct SignedInBody {
     refresh_expires_at: String,
     user_id: String,
     email: Option<String>,
+    phone: Option<String>,
     /// Whether this was the first sign-in.
     is_new_user: bool,
     session_id: String,
@@ -327,7 +314,7 @@ pub async fn verify_otp(
     let idempotency = asker.idempotency(&body.raw)?;
     let body = body.value;
     let result = body.result.unwrap_or(ResultBody::Session);
-    let address = address(body.email.as_deref(), body.phone.as_deref())?;
+    let address = recipient::address(body.email.as_deref(), body.phone.as_deref())?;
     let challenge = body.challenge_id.as_deref().map(parse_challenge).transpose()?;
     let verification = OtpVerification {
         address,
@@ -365,6 +352,7 @@ pub fn signed_in(answer: Answer<SignedIn>) -> Response {
         refresh_expires_at: signed_in.refresh_expires_at.to_string(),
         user_id: signed_in.user_id.to_string(),
         email: signed_in.email,
+        phone: signed_in.phone,
         is_new_user: signed_in.is_new_user,
         session_id: signed_in.session_id.to_string(),
     };

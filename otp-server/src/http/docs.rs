@@ -80,7 +80,7 @@ problem_sets! {
     KeyProblems:
         "401" => "`missing_api_key`, `invalid_api_key`; of a code: `otp_invalid`, `otp_expired`, `otp_attempts_exceeded`.",
         "403" => "`customer_suspended`, `customer_cancelled`, `origin_not_allowed`, `ip_not_allowed`, `scope_required`, \
-                  `plan_limit`, `channel_disabled`.",
+                  `plan_limit`, `channel_disabled`, `country_not_enabled`, `secret_key_required`.",
         "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
     /// Of routes that take an access or refresh token.
@@ -169,7 +169,7 @@ problem_sets! {
         "503" => "`store_unavailable`, `busy`.";
     /// Of routes with limits.
     LimitProblems:
-        "429" => "`rate_limit_exceeded`, `cooldown`, `quota_exceeded`; see `Retry-After`.";
+        "429" => "`rate_limit_exceeded`, `cooldown`, `quota_exceeded`, `channel_guard`; see `Retry-After`.";
 }
 
 /// The document and its page. Everything the page loads is part of the binary.

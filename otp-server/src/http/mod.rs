@@ -25,6 +25,7 @@ mod onboarding;
 mod path;
 mod problem;
 mod realtime;
+mod recipient;
 mod sessions;
 mod settings;
 mod signup;

@@ -23,6 +23,7 @@ pub struct Problem {
     fields: Vec<(Cow<'static, str>, String)>,
     retry_after: Option<u64>,
     remaining_attempts: Option<u8>,
+    reason: Option<&'static str>,
     allowance: Option<(Kind, Allowance)>,
 }
 
@@ -63,6 +64,9 @@ pub struct ProblemBody {
     /// Guesses left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining_attempts: Option<u8>,
+    /// Of `channel_guard`, which guard: `prefix_velocity`, `prefix_conversion` or `daily_spend`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A field that breaks its rule.
@@ -78,7 +82,17 @@ impl Problem {
     /// A problem of the HTTP layer itself.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, code, detail, fields: Vec::new(), retry_after: None, remaining_attempts: None, allowance: None }
+        let fields = Vec::new();
+        Self {
+            status,
+            code,
+            detail,
+            fields,
+            retry_after: None,
+            remaining_attempts: None,
+            reason: None,
+            allowance: None,
+        }
     }
 
     /// A field of the request breaks its rule.
@@ -124,7 +138,8 @@ fn status_of(error: &Error) -> StatusCode {
         Error::BillingNotConfigured => StatusCode::PAYMENT_REQUIRED,
         Error::InvalidRefreshToken | Error::RefreshTokenReused => StatusCode::UNAUTHORIZED,
         Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
-        Error::PlanLimit(_) | Error::ChannelDisabled(_) => StatusCode::FORBIDDEN,
+        Error::ChannelGuard(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::PlanLimit(_) | Error::ChannelDisabled(_) | Error::CountryNotEnabled(..) => StatusCode::FORBIDDEN,
         Error::TenantNotActive(_) | Error::ScopeRequired(_) => StatusCode::FORBIDDEN,
         Error::SecretKeyRequired | Error::AdministratorRequired => StatusCode::FORBIDDEN,
         Error::OriginNotAllowed | Error::IpNotAllowed | Error::SignupClosed => StatusCode::FORBIDDEN,
@@ -160,6 +175,7 @@ impl From<Error> for Problem {
             Error::RateLimited(limited) | Error::Cooldown(limited) => {
                 problem.allowance = Some((Kind::Limit, limited.allowance));
             }
+            Error::ChannelGuard(guarded) => problem.reason = Some(guarded.guard.as_str()),
             Error::QuotaExceeded(limited) => problem.allowance = Some((Kind::Quota, limited.allowance)),
             _ => {}
         }
@@ -211,6 +227,7 @@ impl IntoResponse for Problem {
             request_id: super::layers::current_request_id(),
             retry_after: self.retry_after,
             remaining_attempts: self.remaining_attempts,
+            reason: self.reason.map(str::to_owned),
         };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -54,6 +54,11 @@ fn example() -> Map<String, Value> {
         "allowedOrigins": ["https://*.acme.com"],
         "allowedIps": ["203.0.113.0/24"],
         "tokens": {"customClaims": {"tier": "gold"}},
+        "channels": {
+            "sms": {"countries": ["AT", "DE"], "prices": {"DE": 95000}},
+            "whatsapp": {"countries": ["DE"], "prices": {"DE": 70000}},
+            "host": "login.acme.com",
+        },
         "branding": {
             "appName": "Acme", "supportUrl": "https://acme.com/help", "logoUrl": "https://acme.com/logo.png",
             "brandColor": "#0a7f5a", "footerText": "Acme Ltd, 1 Main Street", "locale": "de-CH",

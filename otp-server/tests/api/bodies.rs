@@ -175,7 +175,7 @@ async fn fields_that_break_their_rule_are_named() {
         (put(customer.path(""), json!({"plan": "gold"})).bearer(ADMIN), "unknown_plan", "plan"),
         (request(json!({"email": "a@example.org", "phone": "+4930123456"})), "invalid_request", "phone"),
         (request(json!({"phone": "123"})), "invalid_phone", "phone"),
-        (request(json!({"phone": "+49 30 1234567"})), "invalid_channel", "channel"),
+        (request(json!({"phone": "+49 30 1234567"})), "invalid_phone", "phone"),
         (request(json!({"email": "a@example.org", "purpose": "Log in"})), "invalid_purpose", "purpose"),
         (request(json!({"email": "a@example.org", "context": "a\nb"})), "invalid_context", "context"),
         (

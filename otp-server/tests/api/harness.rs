@@ -48,6 +48,10 @@ impl Inbox {
     pub fn count(&self) -> usize {
         self.0.lock().unwrap().len()
     }
+
+    pub fn all(&self) -> Vec<Outgoing> {
+        self.0.lock().unwrap().clone()
+    }
 }
 
 #[async_trait]

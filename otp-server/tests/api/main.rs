@@ -24,6 +24,7 @@ mod limits;
 mod onboarding;
 mod pages;
 mod peers;
+mod phones;
 mod principals;
 mod sessions;
 mod signup;

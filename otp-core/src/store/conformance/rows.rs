@@ -63,7 +63,7 @@ pub async fn everything_is_found_by_its_owner(store: &dyn Store) {
             assert!(listed.iter().any(|listed| listed.key() == record.key()), "{record:?}");
         }
         if let Some(event) = Event::of(&record).filter(|event| event.kind() == EventKind::OtpRequested) {
-            let message = event.message().unwrap_or_else(|| panic!("{event:?} names no message"));
+            let message = event.messages().next().unwrap_or_else(|| panic!("{event:?} names no message"));
             let message = Key::new::<Message>(event.space.tenant, message.as_bytes());
             let found = store.read(vec![Read::Record(message)]).await.unwrap();
             let subject = event.person.as_ref().map(|person| person.subject);

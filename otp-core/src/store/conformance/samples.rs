@@ -43,8 +43,7 @@ fn id(number: u64) -> [u8; 16] {
 }
 
 fn digest(parts: &[u64]) -> [u8; 32] {
-    let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_be_bytes()).collect();
-    Digest32::of(&bytes).0
+    Digest32::of(&parts.iter().flat_map(|part| part.to_be_bytes()).collect::<Vec<u8>>()).0
 }
 
 fn number_of(tenant: TenantId) -> u64 {
@@ -143,8 +142,7 @@ pub(super) fn message(tenant: TenantId, number: u64, due: Due) -> Message {
 /// A code, or a notice where the number is a multiple of four.
 fn content(tenant: TenantId, number: u64) -> Content {
     if number.is_multiple_of(4) {
-        let notice = SealedNotice { kind: NoticeKind::Welcome, values: sealed(tenant, number) };
-        return Content::Notice { notice };
+        return Content::Notice { notice: SealedNotice { kind: NoticeKind::Welcome, values: sealed(tenant, number) } };
     }
     Content::Passcode(CodeOf {
         challenge: ChallengeId::from_bytes(id(number)),
@@ -154,6 +152,7 @@ fn content(tenant: TenantId, number: u64) -> Content {
         context_text: None,
         kid: 1,
         format: PasscodeFormat::default(),
+        step: None,
     })
 }
 
@@ -261,6 +260,7 @@ fn challenge(tenant: TenantId, number: u64) -> Challenge {
         wrong_bound: 1,
         wrong_unbound: 2,
         decoy: false,
+        prefixes: vec![[7; 16]],
         state: ChallengeState::Live { address: sealed(tenant, number) },
     }
 }
