@@ -103,6 +103,10 @@ actions! {
     EndpointDisabled = "webhook_endpoint.disabled";
     /// A code was handed to the caller instead of being sent.
     OtpRevealed = "otp.revealed";
+    /// A recipient was put on the list of those that nothing is sent to.
+    SuppressionAdded = "suppression.added";
+    /// A recipient was taken off that list.
+    SuppressionRemoved = "suppression.removed";
 }
 
 /// The text names nothing that is done.

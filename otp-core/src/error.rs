@@ -8,6 +8,7 @@ use crate::numbering::Country;
 use crate::password::Busy;
 use crate::secret::CannotOpen;
 use crate::store::StoreError;
+use crate::suppression::SuppressionReason;
 use crate::tenant::TenantStatus;
 
 /// A field of a request breaks its rule.
@@ -87,6 +88,11 @@ pub enum Error {
     /// A guard against messages that are sent for somebody's gain.
     #[error("no message is sent to this number now ({}); try again in {} seconds", .0.guard.as_str(), .0.retry_after)]
     ChannelGuard(Guarded),
+    /// The recipient is on the list of those that nothing is sent to. Why is told to whoever may look after the tenant.
+    #[error("nothing is sent to this recipient{}", .0.map_or_else(String::new, |reason| {
+        format!(": {}; see GET /admin/suppressions", reason.as_str())
+    }))]
+    RecipientSuppressed(Option<SuppressionReason>),
     /// More of the plan is in use than another one allows.
     #[error("more is in use than this plan allows; send `force: true` to change it all the same")]
     PlanBelowUse(Vec<InvalidField>),
@@ -187,6 +193,7 @@ impl Error {
             Error::ChannelDisabled(_) => "channel_disabled",
             Error::CountryNotEnabled(..) => "country_not_enabled",
             Error::ChannelGuard(_) => "channel_guard",
+            Error::RecipientSuppressed(_) => "recipient_suppressed",
             Error::PlanBelowUse(_) => "plan_below_use",
             Error::BillingNotConfigured => "billing_not_configured",
             Error::SignupClosed => "signup_closed",

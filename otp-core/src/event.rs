@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
+use crate::delivery::DeliveryStatus;
 use crate::id::{ChallengeId, EndpointId, EventId, KeyId, MessageId, SessionId, UserId};
 use crate::limit::{Guard, LimitOf};
 use crate::message::Channel;
@@ -191,7 +192,16 @@ catalogue! {
         /// Since when they were counted.
         since: Timestamp,
     }
-    /// A message will never arrive.
+    /// A message arrived, as its provider tells.
+    MessageDelivered = "message.delivered" {
+        /// The message.
+        message_id: MessageId,
+        /// The way it travelled.
+        channel: Channel,
+        /// Who said so.
+        provider: String,
+    }
+    /// A message will never arrive, or its recipient calls it unwanted.
     MessageFailed = "message.failed" {
         /// The message.
         message_id: MessageId,
@@ -199,6 +209,9 @@ catalogue! {
         channel: Channel,
         /// What the provider said.
         reason: String,
+        /// Whether it was given up, returned or complained of.
+        #[serde(default)]
+        status: DeliveryStatus,
     }
     /// A key was made.
     ApiKeyCreated = "api_key.created" {
@@ -328,7 +341,9 @@ impl Event {
     pub fn messages(&self) -> impl Iterator<Item = MessageId> + '_ {
         let (first, later) = match &self.data {
             EventData::OtpRequested { message_id, fallback_ids, .. } => (*message_id, fallback_ids.as_slice()),
-            EventData::MessageFailed { message_id, .. } => (Some(*message_id), [].as_slice()),
+            EventData::MessageDelivered { message_id, .. } | EventData::MessageFailed { message_id, .. } => {
+                (Some(*message_id), [].as_slice())
+            }
             _ => (None, [].as_slice()),
         };
         first.into_iter().chain(later.iter().copied())

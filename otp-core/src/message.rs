@@ -21,6 +21,7 @@ use crate::passcode::{Derivation, PasscodeFormat};
 use crate::secret::{Digest32, Sealed, Secret};
 use crate::store::{Due, Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
+use crate::suppression::SuppressionReason;
 use crate::tenant::Space;
 
 pub use attempt::{Attempt, AttemptOutcome, Handover};
@@ -127,6 +128,15 @@ pub enum SendError {
         /// What the provider said.
         reason: String,
     },
+    /// It takes nothing to this recipient: there is no such mailbox, or whoever has it wants nothing. No other provider is
+    /// to try.
+    #[error("permanent: {reason}")]
+    Recipient {
+        /// What the provider said.
+        reason: String,
+        /// Why nothing more is sent there.
+        suppress: SuppressionReason,
+    },
     /// It will never take this message.
     #[error("permanent: {reason}")]
     Permanent {
@@ -139,9 +149,10 @@ impl SendError {
     /// What the provider said.
     pub fn reason(&self) -> &str {
         match self {
-            SendError::Temporary { reason, .. } | SendError::Unusable { reason } | SendError::Permanent { reason } => {
-                reason
-            }
+            SendError::Temporary { reason, .. }
+            | SendError::Unusable { reason }
+            | SendError::Permanent { reason }
+            | SendError::Recipient { reason, .. } => reason,
         }
     }
 }
@@ -166,7 +177,8 @@ pub trait Mailer: Send + Sync + 'static {
     /// Hands the message over; `Ok` means that the provider has accepted responsibility for it.
     ///
     /// # Errors
-    /// [`SendError::Temporary`] and [`SendError::Unusable`] to be tried again, [`SendError::Permanent`] never.
+    /// [`SendError::Temporary`] and [`SendError::Unusable`] to be tried again, [`SendError::Permanent`] and
+    /// [`SendError::Recipient`] never.
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError>;
 
     /// As [`send`](Self::send), with each try for itself. Only what tries several providers has to write this.

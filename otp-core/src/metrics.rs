@@ -3,7 +3,7 @@
 use crate::message::Channel;
 use crate::usage::Counter;
 
-/// How far the codes of one channel came. What providers tell of delivery is not among it: none of it is measured.
+/// How far the codes of one channel came. What providers tell of delivery is not among it: not all of them tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Funnel {
     /// Codes asked for.
@@ -29,6 +29,10 @@ pub struct Metrics {
     pub emails_sent: u64,
     /// Mails given up.
     pub emails_failed: u64,
+    /// Mails that arrived, of providers that tell.
+    pub emails_delivered: u64,
+    /// Mails that a provider took and could not deliver, of providers that tell.
+    pub emails_undelivered: u64,
     /// Users that verified for the first time.
     pub new_users: u64,
     /// Users that signed in, each counted once; `None` where that is not known, because the window is no whole days in UTC.
@@ -44,7 +48,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// What has to be read, of whichever part.
-    pub(crate) const COUNTERS: [Counter; 14] = [
+    pub(crate) const COUNTERS: [Counter; 16] = [
         Counter::OtpRequests,
         Counter::OtpVerifications,
         Counter::SuccessfulLogins,
@@ -59,6 +63,8 @@ impl Metrics {
         Counter::PhoneLogins(Channel::Sms),
         Counter::ApiCalls,
         Counter::CallMicros,
+        Counter::MessagesDelivered(Channel::Email),
+        Counter::MessagesUndelivered(Channel::Email),
     ];
 
     /// Takes a count of an hour of the window.
@@ -80,6 +86,8 @@ impl Metrics {
             Counter::PhoneLogins(Channel::Whatsapp) => &mut self.phones[1].verified,
             Counter::ApiCalls => &mut self.api_calls,
             Counter::CallMicros => &mut self.call_micros,
+            Counter::MessagesDelivered(Channel::Email) => &mut self.emails_delivered,
+            Counter::MessagesUndelivered(Channel::Email) => &mut self.emails_undelivered,
             _ => return,
         };
         *sum += count;
@@ -90,9 +98,14 @@ impl Metrics {
         share(self.successful_logins, self.otp_verifications)
     }
 
-    /// Mails that a provider took among those taken or given up, 0 to 1; `None` if there were none.
+    /// Mails that arrived among those whose fate is known, 0 to 1; `None` if there were none. Where no provider tells what
+    /// arrives, a mail that a provider took counts as one that arrived.
     pub fn email_delivery_rate(&self) -> Option<f64> {
-        share(self.emails_sent, self.emails_sent + self.emails_failed)
+        let told = self.emails_delivered + self.emails_undelivered;
+        match told {
+            0 => share(self.emails_sent, self.emails_sent + self.emails_failed),
+            _ => share(self.emails_delivered, told + self.emails_failed),
+        }
     }
 
     /// Milliseconds that a call took; `None` if there was none.

@@ -78,6 +78,12 @@ pub enum Counter {
     Errors(ErrorCategory, Route),
     /// Users that were erased, with all that told of them.
     UsersErased,
+    /// Messages of a channel that arrived, as their providers tell.
+    MessagesDelivered(Channel),
+    /// Messages of a channel that a provider took and could not deliver, as it tells.
+    MessagesUndelivered(Channel),
+    /// Messages of a channel that their recipients called unwanted.
+    MessagesComplained(Channel),
     /// Changes of tenants and keys in the whole installation: servers watch it to know when to forget what they cached.
     Configuration,
     /// The latest time, in milliseconds, that a server of the installation worked at: the clock of the next one may be behind.
@@ -129,6 +135,9 @@ impl Counter {
             Counter::SpendCapReached => 26,
             Counter::Configuration => 32,
             Counter::LatestTime => 33,
+            Counter::MessagesDelivered(_) => 36,
+            Counter::MessagesUndelivered(_) => 37,
+            Counter::MessagesComplained(_) => 38,
             Counter::RequestsFrom(_) => 64,
             Counter::GuessesFrom(_) => 65,
         }
@@ -170,6 +179,9 @@ impl Counter {
             26 => Counter::SpendCapReached,
             32 => Counter::Configuration,
             33 => Counter::LatestTime,
+            36 => Counter::MessagesDelivered(Channel::from_byte(*part.first()?)?),
+            37 => Counter::MessagesUndelivered(Channel::from_byte(*part.first()?)?),
+            38 => Counter::MessagesComplained(Channel::from_byte(*part.first()?)?),
             64 => Counter::RequestsFrom(part.try_into().ok()?),
             65 => Counter::GuessesFrom(part.try_into().ok()?),
             _ => return None,
@@ -184,6 +196,9 @@ impl Counter {
             Counter::MessagesFailed(channel) | Counter::PhoneRequests(channel) | Counter::PhoneLogins(channel) => {
                 (&[channel.byte()]).into()
             }
+            Counter::MessagesDelivered(channel)
+            | Counter::MessagesUndelivered(channel)
+            | Counter::MessagesComplained(channel) => (&[channel.byte()]).into(),
             Counter::RouteMicros(route) => SmallBytes::concat(&[route.as_bytes()]),
             Counter::ResponseTimes(bucket, route) => SmallBytes::concat(&[&bucket.to_bytes(), route.as_bytes()]),
             Counter::Errors(category, route) => SmallBytes::concat(&[&[category.byte()], route.as_bytes()]),

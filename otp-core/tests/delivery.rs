@@ -145,7 +145,12 @@ fn a_message_that_will_never_be_taken_is_told_of() {
     let reason = "550 no such user".to_owned();
     assert_eq!(
         told[0].data,
-        EventData::MessageFailed { message_id: failed.id, channel: message::Channel::Email, reason }
+        EventData::MessageFailed {
+            message_id: failed.id,
+            channel: message::Channel::Email,
+            reason,
+            status: delivery::DeliveryStatus::Failed,
+        }
     );
     for _ in 0..5 {
         world.clock.advance(MINUTE);

@@ -111,3 +111,16 @@ CREATE TABLE "delivery" (
 CREATE INDEX delivery_owner ON "delivery" (owner, id);
 CREATE INDEX delivery_due ON "delivery" (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX delivery_expires ON "delivery" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "message_report" (
+    tenant bytea NOT NULL, id bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX message_report_expires ON "message_report" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "suppression" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX suppression_owner ON "suppression" (owner, id);
+CREATE INDEX suppression_expires ON "suppression" (expires_at) WHERE expires_at IS NOT NULL;

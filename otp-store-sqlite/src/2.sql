@@ -121,3 +121,16 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_owner ON delivery (owner, id);
 CREATE INDEX delivery_due ON delivery (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX delivery_expires ON delivery (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE message_report (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX message_report_expires ON message_report (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE suppression (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX suppression_owner ON suppression (owner, id);
+CREATE INDEX suppression_expires ON suppression (expires_at) WHERE expires_at IS NOT NULL;

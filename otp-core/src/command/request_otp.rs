@@ -25,6 +25,7 @@ use crate::secret::{Digest32, Sealed};
 use crate::service::{Deliver, TenantContext};
 use crate::store::{Add, Changes, Command, Key, Lease, Read, Reads, Scope, Snapshot, Stored};
 use crate::subject::{BucketKey, SubjectKey};
+use crate::suppression::Suppression;
 use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::User;
@@ -98,6 +99,9 @@ impl Command for RequestOtp {
         if let Some(guards) = self.guards() {
             wanted.extend(guards.reads());
         }
+        if self.deliver == Deliver::Service {
+            wanted.push(Read::Record(Suppression::key_of(self.space, &self.subject)));
+        }
         if !self.create_user {
             wanted.push(Read::alias::<User>(self.subject.as_bytes()));
         }
@@ -158,6 +162,9 @@ impl Command for RequestOtp {
 impl RequestOtp {
     /// The limits in the order in which they answer; what is left of the quota if all let it through.
     fn admit(&self, seen: &Snapshot, recipient: &Recipient) -> Result<Option<Allowance>, Error> {
+        if let Some(suppression) = seen.one::<Suppression>().filter(|suppression| suppression.holds(self.now)) {
+            return Err(Error::RecipientSuppressed(Some(suppression.reason)));
+        }
         let limits = &self.context.tenant.settings.limits;
         let allowance = self.recipient_allowance(recipient);
         if let Some(until) = recipient.sends.full_until(limits.per_recipient, self.now) {

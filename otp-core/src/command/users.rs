@@ -7,6 +7,7 @@ use super::{EventSource, Trail};
 use crate::audit::Action;
 use crate::challenge::Challenge;
 use crate::clock::Timestamp;
+use crate::delivery::MessageReport;
 use crate::error::Error;
 use crate::event::{Event, EventData};
 use crate::id::{EventId, UserId};
@@ -15,6 +16,7 @@ use crate::message::Message;
 use crate::session::Session;
 use crate::store::{Add, Changes, Command, Key, Kind, Read, Reads, Scope, Snapshot, Stored};
 use crate::subject::{BucketKey, SubjectKey};
+use crate::suppression::Suppression;
 use crate::tenant::Space;
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::User;
@@ -24,6 +26,9 @@ const PAGE: usize = 200;
 
 /// Removes a page of what is held about a user, the user last. It is run until it says that it is done; one that was
 /// interrupted is begun again and goes on where the other ended.
+///
+/// A wish of theirs to be sent nothing stays, without the address: it is found by whoever names the address, and by nobody
+/// else.
 ///
 /// The recipient's limits stay until their hour is over. They hold no address, and whoever could refill them by having
 /// users erased could make the service send without end.
@@ -65,6 +70,7 @@ impl Command for EraseUser {
             Read::owned::<Challenge>(subject.into(), CHALLENGES),
             Read::owned::<Event>(subject.into(), PAGE),
             Read::owned::<StoredReply>(subject.into(), PAGE),
+            Read::Record(Suppression::key_of(self.space, &self.subject)),
         ];
         Reads { scope: Scope::Subject(self.space.tenant, self.bucket), wanted }
     }
@@ -83,12 +89,18 @@ impl Command for EraseUser {
         changes.deletes.extend(held);
         let messages = seen.all::<Event>().flat_map(Event::messages);
         let messages = messages.map(|id| Key::new::<Message>(self.space.tenant, id.as_bytes()));
-        changes.deletes.extend(messages);
+        changes.deletes.extend(messages.flat_map(|message| [message, MessageReport::key_of(&message)]));
         changes.deletes.extend(seen.all::<Event>().flat_map(Event::deliveries));
         if self.is_more(seen) {
             return (Erasing::Unfinished, changes);
         }
         changes.deletes.push(user.key());
+        if let Some(suppression) = seen.one::<Suppression>() {
+            match suppression.remnant() {
+                Some(wish) => changes.put(wish),
+                None => changes.deletes.push(suppression.key()),
+            }
+        }
         let erased = CounterKey::at(self.space, Counter::UsersErased, Span::Ever, self.trail.at);
         changes.adds.push(Add::one(erased));
         let source = EventSource { space: self.space, at: self.trail.at, person: None };

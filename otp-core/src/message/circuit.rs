@@ -63,7 +63,7 @@ impl Sign {
     /// works for the others, whom one tenant must not take it from.
     pub(super) fn of<T>(outcome: &Result<T, SendError>, has_own_sender: bool) -> Self {
         match outcome {
-            Ok(_) | Err(SendError::Permanent { .. }) => Sign::Works,
+            Ok(_) | Err(SendError::Permanent { .. } | SendError::Recipient { .. }) => Sign::Works,
             Err(SendError::Temporary { retry_after: Some(rest), .. }) => Sign::AsksFor(*rest),
             Err(SendError::Unusable { .. }) if has_own_sender => Sign::Nothing,
             Err(SendError::Temporary { .. } | SendError::Unusable { .. }) => Sign::Fails,

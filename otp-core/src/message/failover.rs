@@ -131,7 +131,9 @@ impl Mailer for Failover {
                     receipt.provider.get_or_insert_with(|| provider.name.clone());
                     return Handover { attempts, outcome: Ok(receipt) };
                 }
-                Err(error @ SendError::Permanent { .. }) => return Handover { attempts, outcome: Err(error) },
+                Err(error @ (SendError::Permanent { .. } | SendError::Recipient { .. })) => {
+                    return Handover { attempts, outcome: Err(error) };
+                }
                 Err(error) => last = Some(error),
             }
         }

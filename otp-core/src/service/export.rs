@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::caller::{SealedClient, place};
-use super::{Caller, Service, UserView};
+use super::{Caller, Service, SuppressionView, UserView};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::command::NoteExport;
+use crate::delivery::MessageReport;
 use crate::error::Error;
 use crate::event::{Event, EventData};
 use crate::id::UserId;
@@ -17,6 +18,7 @@ use crate::secret::{Sealed, TenantKeys};
 use crate::session::{Session, SessionState};
 use crate::store::{FromRecord, Key, Read, SmallBytes, Stored};
 use crate::subject::SubjectKey;
+use crate::suppression::Suppression;
 use crate::user::User;
 use crate::webhook::People;
 
@@ -38,6 +40,8 @@ pub struct UserExport {
     pub events: Vec<Value>,
     /// What counts against the limits of their address.
     pub limits: Value,
+    /// Why nothing is sent to them, if nothing is.
+    pub suppression: Option<Value>,
     /// Answers kept for idempotency keys.
     pub kept_replies: Vec<Value>,
     /// When it was made.
@@ -71,15 +75,18 @@ impl Reader<'_> {
         let codes: Vec<Challenge> = self.all(subject).await?;
         let events: Vec<Event> = self.all(subject).await?;
         let replies: Vec<StoredReply> = self.all(subject).await?;
-        let messages = self.messages(&events).await?;
+        let (messages, reports) = self.messages(&events).await?;
+        let told =
+            |message: &Message| self.message(message, reports.iter().find(|report| report.message == message.id));
         let kept_reply = |reply: &StoredReply| json!({"createdAt": text(reply.created_at)});
         Ok(UserExport {
             user: UserView::of(self.user, self.keys)?,
             sessions: sessions.iter().map(|session| self.session(session)).collect::<Result<_, _>>()?,
             codes: codes.iter().map(code).collect(),
-            messages: messages.iter().map(|message| self.message(message)).collect::<Result<_, _>>()?,
+            messages: messages.iter().map(told).collect::<Result<_, _>>()?,
             events: events.iter().map(|event| self.event(event)).collect::<Result<_, _>>()?,
             limits: self.limits(now).await?,
+            suppression: self.suppression().await?,
             kept_replies: replies.iter().map(kept_reply).collect(),
             exported_at: now,
         })
@@ -100,20 +107,36 @@ impl Reader<'_> {
         }
     }
 
-    /// The messages that these events tell of.
-    async fn messages(&self, events: &[Event]) -> Result<Vec<Message>, Error> {
+    /// The messages that these events tell of, and what their providers told.
+    async fn messages(&self, events: &[Event]) -> Result<(Vec<Message>, Vec<MessageReport>), Error> {
         let told = events.iter().filter(|event| matches!(event.data, EventData::OtpRequested { .. }));
         let keys: Vec<Key> = told
             .flat_map(Event::messages)
             .map(|id| Key::new::<Message>(self.user.space.tenant, id.as_bytes()))
             .collect();
-        let mut messages = Vec::new();
+        let (mut messages, mut reports) = (Vec::new(), Vec::new());
         for keys in keys.chunks(PAGE) {
-            let wanted = keys.iter().map(|key| Read::Record(*key)).collect();
-            let records = self.service.inner.store.read(wanted).await?.records;
-            messages.extend(records.into_iter().filter_map(Message::take));
+            let wanted = keys.iter().flat_map(|key| [*key, MessageReport::key_of(key)]).map(Read::Record).collect();
+            let seen = self.service.inner.store.read(wanted).await?;
+            reports.extend(seen.all::<MessageReport>().cloned());
+            messages.extend(seen.records.into_iter().filter_map(Message::take));
         }
-        Ok(messages)
+        Ok((messages, reports))
+    }
+
+    async fn suppression(&self) -> Result<Option<Value>, Error> {
+        let key = Suppression::key_of(self.user.space, &self.user.subject);
+        let seen = self.service.inner.store.read(vec![Read::Record(key)]).await?;
+        let view = seen.one::<Suppression>().map(|found| SuppressionView::of(found, self.keys)).transpose()?;
+        Ok(view.map(|view| {
+            json!({
+                "reason": view.reason,
+                "provider": view.provider,
+                "note": view.note,
+                "createdAt": text(view.at),
+                "until": view.until.map(text),
+            })
+        }))
     }
 
     async fn limits(&self, now: Timestamp) -> Result<Value, Error> {
@@ -146,7 +169,7 @@ impl Reader<'_> {
         }))
     }
 
-    fn message(&self, message: &Message) -> Result<Value, Error> {
+    fn message(&self, message: &Message, report: Option<&MessageReport>) -> Result<Value, Error> {
         let client = self.client(&message.subject, message.client.as_ref())?;
         let code = match &message.content {
             Content::Passcode(code) => Some(code),
@@ -171,6 +194,12 @@ impl Reader<'_> {
             "state": state,
             "stateSince": at.map(text),
             "lastError": message.last_error,
+            "delivery": report.map(|report| json!({
+                "status": report.status,
+                "since": text(report.at),
+                "provider": report.provider,
+                "reason": report.reason,
+            })),
             "createdAt": text(message.created_at),
             "ip": client.ip,
             "userAgent": client.user_agent,

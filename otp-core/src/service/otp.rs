@@ -173,7 +173,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Invalid`], the limits ([`Error::RateLimited`], [`Error::Cooldown`], [`Error::QuotaExceeded`]),
-    /// [`Error::ChannelDisabled`], [`Error::CountryNotEnabled`], [`Error::ChannelGuard`], [`Error::ScopeRequired`],
+    /// [`Error::ChannelDisabled`], [`Error::CountryNotEnabled`], [`Error::ChannelGuard`], [`Error::RecipientSuppressed`],
+    /// [`Error::ScopeRequired`],
     /// [`Error::SecretKeyRequired`] of a step to another address, [`Error::IdempotencyConflict`], [`Error::Store`].
     pub async fn request_otp(&self, caller: &Caller, request: OtpRequest) -> Result<Answer<OtpChallenge>, Error> {
         if request.deliver == Deliver::Caller {
@@ -189,7 +190,7 @@ impl Service {
         if let Err(Error::RateLimited(limited)) = &answer {
             self.tell_of_limit(asking, limited).await;
         }
-        let answer = answer?;
+        let answer = answer.map_err(|error| as_told_to(caller, error))?;
         let Answer { value: Requested { challenge, at, resend_at, limit, quota, message }, replayed } = answer;
         if let Some(message) = message {
             self.enqueue(message);
@@ -346,6 +347,14 @@ impl Service {
 pub(super) fn identify(caller: &Caller, address: &Address) -> (SubjectKey, BucketKey) {
     let (keys, mode) = (&caller.context.keys, caller.space.mode.byte());
     (SubjectKey::of(keys, mode, address), BucketKey::of(keys, mode, address))
+}
+
+/// Why nothing is sent to somebody is told to whoever may look after the tenant.
+fn as_told_to(caller: &Caller, error: Error) -> Error {
+    match error {
+        Error::RecipientSuppressed(_) if caller.may_manage().is_err() => Error::RecipientSuppressed(None),
+        error => error,
+    }
 }
 
 pub(super) fn check_purpose(purpose: &str) -> Result<(), Error> {

@@ -165,7 +165,7 @@ impl Service {
     }
 
     /// What is known of the caller's tenant now, if the caller may look after it.
-    async fn managed(&self, caller: &Caller) -> Result<Arc<TenantContext>, Error> {
+    pub(super) async fn managed(&self, caller: &Caller) -> Result<Arc<TenantContext>, Error> {
         caller.may_manage()?;
         self.current(caller).await
     }

@@ -9,8 +9,9 @@ use super::{Service, lock};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::command::{EventSource, NoteTime};
+use crate::delivery::DeliveryStatus;
 use crate::error::Error;
-use crate::event::{EventData, Person};
+use crate::event::EventData;
 use crate::id::EventId;
 use crate::message::{
     Attempt, Channel, CodeOf, Content, Handover, Message, MessageState, Outgoing, Receipt, SendError,
@@ -18,6 +19,7 @@ use crate::message::{
 use crate::notice::NoticeKind;
 use crate::signup::Signup;
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled, Snapshot};
+use crate::suppression::Suppression;
 use crate::template::{MessageContext, Rendered};
 use crate::usage::{Counter, CounterKey, ErrorCategory, Route, Span};
 
@@ -228,8 +230,13 @@ impl Service {
 
     fn refused(&self, message: &mut Message, also: &mut Changes, error: SendError, now: Timestamp) {
         let backoff = Duration::from_secs(1 << message.tries.min(6)).min(LONGEST_BACKOFF);
+        if let SendError::Recipient { suppress, .. } = &error
+            && !is_notice(message)
+        {
+            also.put(Suppression::by_message(message, *suppress, None, now));
+        }
         let (reason, again_at) = match error {
-            SendError::Permanent { reason } => (reason, None),
+            SendError::Permanent { reason } | SendError::Recipient { reason, .. } => (reason, None),
             SendError::Temporary { reason, retry_after } => (reason, Some(now + retry_after.unwrap_or(backoff))),
             SendError::Unusable { reason } => (reason, Some(now + backoff)),
         };
@@ -247,15 +254,14 @@ impl Service {
                 }
                 self.note_error(message.space, category, "message_failed", delivery());
                 self.note_trouble(message.space);
-                let person = Person {
-                    subject: message.subject,
-                    user: None,
-                    address: Some(message.address.clone()),
-                    client: message.client.clone(),
-                    days: message.days,
-                };
+                let person = message.person();
                 let source = EventSource { space: message.space, at: now, person: Some(&person) };
-                let data = EventData::MessageFailed { message_id: message.id, channel: message.channel, reason };
+                let data = EventData::MessageFailed {
+                    message_id: message.id,
+                    channel: message.channel,
+                    reason,
+                    status: DeliveryStatus::Failed,
+                };
                 also.put(source.event(EventId::new(now, self.random()), data));
             }
         }

@@ -10,6 +10,7 @@ use crate::call::{RecentErrors, StorageUse};
 use crate::challenge::Challenge;
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
+use crate::delivery::MessageReport;
 use crate::domain::Domain;
 use crate::event::Event;
 use crate::id::TenantId;
@@ -20,6 +21,7 @@ use crate::message::Message;
 use crate::session::Session;
 use crate::signing::StoredSigningKey;
 use crate::signup::{Signup, SignupToken};
+use crate::suppression::Suppression;
 use crate::tenant::Tenant;
 use crate::user::User;
 use crate::visit::{Visit, Visitors};
@@ -313,4 +315,8 @@ records! {
     Endpoint(Endpoint) = "endpoint";
     /// An event on its way to an endpoint.
     Delivery(Delivery) = "delivery";
+    /// What providers told of a message.
+    MessageReport(MessageReport) = "message_report";
+    /// A recipient that nothing is sent to.
+    Suppression(Suppression) = "suppression";
 }

@@ -28,6 +28,8 @@ impl Kind {
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
                 of(true, false, false, true)
             }
+            Kind::Suppression => of(true, false, false, true),
+            Kind::MessageReport => of(false, false, false, true),
             Kind::Recipient | Kind::AuditHead | Kind::Visitors | Kind::Signup | Kind::SignupToken => {
                 of(false, false, false, true)
             }

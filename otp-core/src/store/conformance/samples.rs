@@ -1,5 +1,6 @@
 //! Records to test with. Those with the same number are the same; ids sort as their numbers do.
 
+mod delivery;
 mod outside;
 
 use std::time::Duration;
@@ -11,10 +12,8 @@ use crate::call::{CallError, RecentErrors, StorageUse};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
-use crate::event::{Event, EventData, Person};
 use crate::id::{
-    AuditId, ChallengeId, EndpointId, EventId, KeyId, MemberId, MessageId, SessionId, SigningKeyId, SignupId, TenantId,
-    UserId,
+    AuditId, ChallengeId, KeyId, MemberId, MessageId, SessionId, SigningKeyId, SignupId, TenantId, UserId,
 };
 use crate::idempotency::StoredReply;
 use crate::limit::{Recipient, SlidingLog};
@@ -175,7 +174,7 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::User => user(tenant, number, number).into(),
         Kind::Session => session(tenant, number, number).into(),
         Kind::Message => message(tenant, number, Due { at: Some(NOW), lease: Some([3; 16]) }).into(),
-        Kind::Event => event(tenant, number).into(),
+        Kind::Event => delivery::event(tenant, number).into(),
         Kind::Audit => audit(tenant, number).into(),
         Kind::Reply => reply(tenant, number).into(),
         Kind::AuditHead => audit_head(tenant, number).into(),
@@ -190,6 +189,8 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Member => member(tenant, number).into(),
         Kind::Endpoint => outside::endpoint(tenant, number).into(),
         Kind::Delivery => outside::delivery(tenant, number).into(),
+        Kind::MessageReport => delivery::message_report(tenant, number).into(),
+        Kind::Suppression => delivery::suppression(tenant, number).into(),
     }
 }
 
@@ -262,22 +263,6 @@ fn challenge(tenant: TenantId, number: u64) -> Challenge {
         decoy: false,
         prefixes: vec![[7; 16]],
         state: ChallengeState::Live { address: sealed(tenant, number) },
-    }
-}
-
-fn event(tenant: TenantId, number: u64) -> Event {
-    let person = Person { subject: subject(tenant, number), user: None, address: None, client: None, days: 7 };
-    Event {
-        id: EventId::from_bytes(id(number)),
-        space: space(tenant),
-        at: NOW,
-        person: Some(person),
-        data: EventData::MessageFailed {
-            message_id: MessageId::from_bytes(id(number)),
-            channel: Channel::Sms,
-            reason: "\u{0} ' \" \\ \u{10ffff}".into(),
-        },
-        endpoints: vec![EndpointId::from_bytes(id(number))],
     }
 }
 
