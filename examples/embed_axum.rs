@@ -16,6 +16,7 @@ use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
 use otp_core::secret::Digest32;
 use otp_core::store::MemoryStore;
 use otp_core::{Error as OtpError, KeyRing, NewTenant, Service, SystemRandom, api_key};
+use otp_server::callbacks::Callbacks;
 use otp_server::http::{App, AppOptions, routes};
 use otp_server::listen::Peer;
 use tokio::net::TcpListener;
@@ -57,7 +58,12 @@ fn app(service: Service) -> Router {
     // What opens the API's routes for administrators. Keep one instead of making a new one at every start.
     let admin_token = api_key::new_admin_token(&SystemRandom);
     let admin_token = Digest32::of(admin_token.expose().as_bytes());
-    let api = routes(App::new(AppOptions { service: service.clone(), admin_token, trusted_proxies: Vec::new() }));
+    let api = routes(App::new(AppOptions {
+        service: service.clone(),
+        admin_token,
+        trusted_proxies: Vec::new(),
+        callbacks: Callbacks::default(),
+    }));
     let own = Router::new().route("/", get(async || "An application\n")).route("/hello", get(hello));
     own.with_state(service).merge(api.layer(map_request(note_peer)))
 }

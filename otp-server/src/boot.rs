@@ -19,6 +19,7 @@ use otp_core::service::Builder;
 use otp_core::{Error, NewTenant, Secret, Service, SystemClock};
 use tokio::runtime::Runtime;
 
+use crate::callbacks::Callbacks;
 use crate::config::{Config, Mistake, Setting};
 use crate::delivery::{Delivery, listed};
 use crate::dns::Dns;
@@ -64,6 +65,9 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let sockets = Sockets::bind(config).await?;
     let clock = Arc::new(SystemClock::default());
     let delivery = Arc::new(Delivery::of(config, clock.clone())?);
+    let callbacks = Callbacks::of(&config.mail_urls, &config.sms_urls).map_err(|error| {
+        Mistake::of(Setting::MailUrl, format_args!("TLS cannot be set up: {error}; install ca-certificates"))
+    })?;
     let installation = Installation::open(config).await?;
     let admin_token = AdminToken::of(config, &installation.database).await?;
 
@@ -83,6 +87,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         service: service.clone(),
         admin_token: admin_token.digest(),
         trusted_proxies: config.trusted_proxies.clone(),
+        callbacks,
     });
     let mailbox = delivery.mailbox().filter(|_| sockets.is_local());
     let routes = routes(&app, mailbox);

@@ -128,6 +128,8 @@ impl Config {
 
     fn checked(layers: &Layers, file: Option<PathBuf>) -> Result<Self, Mistake> {
         let data_dir = layers.read(Setting::DataDir, values::data_dir)?;
+        let public_url = layers.read(Setting::PublicUrl, values::optional(values::public_url))?;
+        let sms_urls = layers.read(Setting::SmsUrl, |text| values::urls(text, str::parse::<SmsUrl>))?;
         let config = Self {
             file,
             listen: layers.read(Setting::Listen, values::address)?,
@@ -139,8 +141,8 @@ impl Config {
                 .read(Setting::MailUrl, |text| values::urls(text, |text| MailUrl::parse(text, variable)))?,
             mail_from: layers
                 .read(Setting::MailFrom, |text| text.parse::<MailFrom>().map_err(|error| error.to_string()))?,
-            sms_urls: layers.read(Setting::SmsUrl, |text| values::urls(text, str::parse::<SmsUrl>))?,
-            public_url: layers.read(Setting::PublicUrl, values::optional(values::public_url))?,
+            sms_urls: sms_urls.into_iter().map(|url| url.reached_at(public_url.as_deref())).collect(),
+            public_url,
             trusted_proxies: layers.read(Setting::TrustedProxies, values::networks)?,
             max_connections: layers.read(Setting::MaxConnections, values::count)?,
             max_connections_per_ip: layers.read(Setting::MaxConnectionsPerIp, values::count)?,

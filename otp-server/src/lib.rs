@@ -3,6 +3,7 @@
 //! Another program can mount the HTTP API in a server of its own: see [`http::routes`].
 
 pub mod boot;
+pub mod callbacks;
 pub mod cli;
 pub mod config;
 pub mod delivery;

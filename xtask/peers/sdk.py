@@ -18,6 +18,10 @@ def resend(message):
         "html": message["html"],
         "reply_to": message["reply_to"],
         "headers": message["headers"],
+        "tags": [
+            {"name": "message_id", "value": message["id"]},
+            {"name": "customer_id", "value": message["customer"]},
+        ],
     }
     resend.Emails.send(params, {"idempotency_key": message["id"]})
 
@@ -35,6 +39,7 @@ def sendgrid(message):
     )
     letter.reply_to = mail.ReplyTo(message["reply_to"])
     letter.add_custom_arg(mail.CustomArg("message_id", message["id"], p=0))
+    letter.add_custom_arg(mail.CustomArg("customer_id", message["customer"], p=0))
     for name, value in message["headers"].items():
         letter.header = mail.Header(name, value)
     tracking = mail.TrackingSettings()
@@ -58,7 +63,10 @@ def ses(message):
     client.send_email(
         Destination={"ToAddresses": [message["to"]]},
         Content={"Raw": {"Data": base64.b64decode(message["mail"])}},
-        EmailTags=[{"Name": "message_id", "Value": message["id"]}],
+        EmailTags=[
+            {"Name": "message_id", "Value": message["id"]},
+            {"Name": "customer_id", "Value": message["customer"]},
+        ],
         ConfigurationSetName=message["configuration_set"],
     )
 

@@ -83,7 +83,8 @@ fn check_content_type(request: &Request) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
-async fn read(request: Request, largest: usize) -> Result<Bytes, Problem> {
+/// The bytes of a body.
+pub async fn read(request: Request, largest: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         let detail = format!("keep the body within {} KiB", largest / 1024);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)

@@ -80,7 +80,8 @@ problem_sets! {
     KeyProblems:
         "401" => "`missing_api_key`, `invalid_api_key`; of a code: `otp_invalid`, `otp_expired`, `otp_attempts_exceeded`.",
         "403" => "`customer_suspended`, `customer_cancelled`, `origin_not_allowed`, `ip_not_allowed`, `scope_required`, \
-                  `plan_limit`, `channel_disabled`, `country_not_enabled`, `secret_key_required`.",
+                  `plan_limit`, `channel_disabled`, `country_not_enabled`, `recipient_suppressed`, \
+                  `secret_key_required`.",
         "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
     /// Of routes that take an access or refresh token.
@@ -163,6 +164,18 @@ problem_sets! {
     /// Of the route that changes plans.
     PlanProblems:
         "409" => "`plan_below_use`: more is in use than the plan allows, as `errors` tells; `force` changes it all the same.";
+    /// Of routes that name a recipient.
+    RecipientProblems:
+        "400" => "`invalid_recipient`, `invalid_field`, `invalid_cursor`.";
+    /// Of the route by which services tell what became of messages.
+    CallbackProblems:
+        "400" => "`invalid_request`: it is signed, and not what the service sends.",
+        "403" => "`invalid_signature`: it is not signed by the service, or was too long ago.",
+        "404" => "`not_found`: no such service tells anything here.",
+        "408" => "`body_incomplete`.",
+        "413" => "`body_too_large`: more than 1 MiB.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`, `callback_unavailable`: tell it again.";
     /// Of routes that take nothing.
     StoreProblems:
         "500" => "`internal_error`.",

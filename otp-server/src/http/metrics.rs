@@ -29,6 +29,12 @@ struct Route {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Word {
+    service: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
 }
@@ -43,6 +49,7 @@ pub struct Metrics {
     durations: Family<Route, Histogram>,
     messages: Family<Outcome, Counter>,
     events: Family<Outcome, Counter>,
+    callbacks: Family<Word, Counter>,
 }
 
 impl Default for Metrics {
@@ -56,7 +63,9 @@ impl Default for Metrics {
         registry.register("messages", "Tries to send a message", messages.clone());
         let events = Family::default();
         registry.register("webhook_deliveries", "Tries to send an event to an endpoint", events.clone());
-        Self { registry, requests, durations, messages, events }
+        let callbacks = Family::default();
+        registry.register("callbacks", "Things that services told of messages", callbacks.clone());
+        Self { registry, requests, durations, messages, events, callbacks }
     }
 }
 
@@ -65,6 +74,10 @@ impl Metrics {
         let labels = Request { route: route.to_owned(), method: label(method), status };
         self.requests.get_or_create(&labels).inc();
         self.durations.get_or_create(&Route { route: route.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    pub(super) fn callback(&self, service: &'static str, outcome: &'static str) {
+        self.callbacks.get_or_create(&Word { service, outcome }).inc();
     }
 
     /// Notes what a round of sending came to.

@@ -7,6 +7,7 @@ mod asker;
 mod audit;
 mod auth;
 mod body;
+mod callbacks;
 mod calls;
 mod configuration;
 mod csv;
@@ -20,6 +21,7 @@ mod keys;
 mod layers;
 mod limits;
 mod list;
+mod messages;
 mod metrics;
 mod onboarding;
 mod path;
@@ -31,6 +33,7 @@ mod settings;
 mod signup;
 mod signup_page;
 mod standing;
+mod suppressions;
 mod templates;
 mod usage;
 mod users;
@@ -49,6 +52,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes as paths;
 
 use self::docs::Credentials;
+use crate::callbacks::Callbacks;
 
 pub use metrics::Metrics;
 pub use problem::Problem;
@@ -61,6 +65,8 @@ pub struct AppOptions {
     pub admin_token: Digest32,
     /// Proxies whose `X-Forwarded-For` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The services that tell what became of messages.
+    pub callbacks: Callbacks,
 }
 
 /// The state that the routes share.
@@ -68,6 +74,7 @@ pub struct App {
     service: Service,
     admin_token: Digest32,
     trusted_proxies: Vec<IpNet>,
+    callbacks: Callbacks,
     metrics: Metrics,
     draining: AtomicBool,
 }
@@ -75,9 +82,9 @@ pub struct App {
 impl App {
     /// The state for these options.
     pub fn new(options: AppOptions) -> Arc<Self> {
-        let AppOptions { service, admin_token, trusted_proxies } = options;
+        let AppOptions { service, admin_token, trusted_proxies, callbacks } = options;
         let draining = AtomicBool::new(false);
-        Arc::new(Self { service, admin_token, trusted_proxies, metrics: Metrics::default(), draining })
+        Arc::new(Self { service, admin_token, trusted_proxies, callbacks, metrics: Metrics::default(), draining })
     }
 
     /// From now on `/health/ready` answers 503, so that a load balancer stops sending.
@@ -106,6 +113,7 @@ impl App {
         (name = "Customers", description = "Customers of the installation and their API keys."),
         (name = "Configuration", description = "What customers set up for themselves."),
         (name = "Users", description = "A customer's users: what is held about them, and its end."),
+        (name = "Messages", description = "What was sent to whom, what became of it, and who is sent nothing."),
         (name = "Domains", description = "Domains that a customer's mail comes from."),
         (name = "Webhooks", description = "Events that a customer hears of; all there are stand at `/docs/events`."),
         (name = "Service", description = "Health and public keys."),
@@ -164,6 +172,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(users::export))
         .routes(paths!(users::sessions, users::revoke_all))
         .routes(paths!(users::revoke))
+        .routes(paths!(messages::list))
+        .routes(paths!(messages::one))
+        .routes(paths!(suppressions::list, suppressions::add, suppressions::remove))
+        .routes(paths!(callbacks::receive))
         .routes(paths!(domains::add))
         .routes(paths!(domains::check))
         .routes(paths!(domains::status))

@@ -140,6 +140,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::ChannelGuard(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::PlanLimit(_) | Error::ChannelDisabled(_) | Error::CountryNotEnabled(..) => StatusCode::FORBIDDEN,
+        Error::RecipientSuppressed(_) => StatusCode::FORBIDDEN,
         Error::TenantNotActive(_) | Error::ScopeRequired(_) => StatusCode::FORBIDDEN,
         Error::SecretKeyRequired | Error::AdministratorRequired => StatusCode::FORBIDDEN,
         Error::OriginNotAllowed | Error::IpNotAllowed | Error::SignupClosed => StatusCode::FORBIDDEN,

@@ -193,6 +193,9 @@ pub struct ExportData {
     /// When codes were sent and guesses were wrong within the last hour.
     #[schema(value_type = Object)]
     limits: Value,
+    /// Why nothing is sent to them, if nothing is.
+    #[schema(value_type = Option<Object>)]
+    suppression: Option<Value>,
     /// Answers kept for idempotency keys.
     #[schema(value_type = Vec<Object>)]
     kept_replies: Vec<Value>,
@@ -214,6 +217,7 @@ impl From<UserExport> for ExportData {
             messages: export.messages,
             events: export.events,
             limits: export.limits,
+            suppression: export.suppression,
             kept_replies: export.kept_replies,
         }
     }

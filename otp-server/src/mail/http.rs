@@ -23,8 +23,10 @@ use sendgrid::SendGrid;
 pub(super) fn mailer(url: &HttpMailUrl, from: MailFrom, outbound: Outbound, clock: Arc<dyn Clock>) -> HttpMailer {
     let endpoint = url.origin.endpoint.clone();
     match &url.service {
-        MailService::Resend { key } => HttpMailer::new(Resend { key: key.clone(), endpoint, from }, outbound, clock),
-        MailService::SendGrid { key } => {
+        MailService::Resend { key, .. } => {
+            HttpMailer::new(Resend { key: key.clone(), endpoint, from }, outbound, clock)
+        }
+        MailService::SendGrid { key, .. } => {
             HttpMailer::new(SendGrid { key: key.clone(), endpoint, from }, outbound, clock)
         }
         MailService::Ses(ses) => HttpMailer::new(ses::Mailer { ses: ses.clone(), endpoint, from }, outbound, clock),

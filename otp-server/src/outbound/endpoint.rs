@@ -62,6 +62,15 @@ impl Endpoint {
         format!("{self}{path}").parse().expect("paths are made of letters and identifiers that were checked")
     }
 
+    /// The ways to write it that differ in the port alone: without one, with the usual one, and with its own.
+    pub(crate) fn spellings(&self) -> Vec<String> {
+        let host = self.0.host_str().unwrap_or_default();
+        let (scheme, path) = (self.0.scheme(), self.0.path().trim_end_matches('/'));
+        let port = self.0.port_or_known_default().map(|port| format!(":{port}"));
+        let ports = [String::new(), port.unwrap_or_default()];
+        ports.into_iter().map(|port| format!("{scheme}://{host}{port}{path}")).collect()
+    }
+
     /// Host, and port where it is not the usual one, as in the header `Host`.
     pub(crate) fn authority(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();

@@ -5,6 +5,7 @@ use otp_core::Secret;
 use otp_core::webhook::InvalidSigningSecret;
 use percent_encoding::percent_decode_str;
 
+use crate::callbacks::{InvalidEventKey, InvalidTopic};
 use crate::outbound::InvalidEndpoint;
 
 /// What is wrong with the URL of a service, and how to write it instead. No error repeats a part of the URL.
@@ -31,6 +32,18 @@ pub enum InvalidProviderUrl {
     /// The gateway's secret is none.
     #[error("`secret=`: {0}")]
     Secret(#[from] InvalidSigningSecret),
+    /// `callback=` is no key that events of SendGrid are known by.
+    #[error("`callback=`: {0}")]
+    EventKey(#[from] InvalidEventKey),
+    /// `callback=` is no secret that events of Resend are signed with.
+    #[error("`callback=`: it is the signing secret of the webhook as Resend shows it, `whsec_…`")]
+    CallbackSecret,
+    /// `callback=` is no address by which Twilio reaches this server.
+    #[error("`callback=`: {0}")]
+    Callback(InvalidEndpoint),
+    /// `topic=` is no topic.
+    #[error("`topic=`: {0}")]
+    Topic(#[from] InvalidTopic),
     /// A number is none that messages could come from.
     #[error("`{0}=` is a number in international form, as in `{0}=+14155550100`")]
     Number(&'static str),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use otp_core::Timestamp;
 use otp_core::message::SendError;
+use otp_core::suppression::SuppressionReason;
 
 use crate::outbound::Answer;
 
@@ -17,6 +18,8 @@ pub(crate) enum Verdict {
     Elsewhere,
     /// Nobody will ever take it.
     Never,
+    /// Nobody is to send anything there any more.
+    Nowhere(SuppressionReason),
 }
 
 /// Why a service did not take a message, in words that repeat nothing of the message: services quote addresses, so of an
@@ -56,6 +59,7 @@ impl Refusal {
             Verdict::Later => SendError::Temporary { reason, retry_after: retry_after(answer, now) },
             Verdict::Elsewhere => SendError::Unusable { reason },
             Verdict::Never => SendError::Permanent { reason },
+            Verdict::Nowhere(suppress) => SendError::Recipient { reason, suppress },
         }
     }
 }

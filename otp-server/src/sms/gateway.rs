@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, header};
 use otp_core::message::{Outgoing, Receipt, SendError};
-use otp_core::{MessageId, Timestamp};
+use otp_core::{MessageId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::GatewayUrl;
@@ -16,6 +16,7 @@ pub(super) struct Gateway(pub(super) GatewayUrl);
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
     message_id: MessageId,
+    customer_id: TenantId,
     channel: &'static str,
     to: &'a str,
     text: &'a str,
@@ -38,6 +39,7 @@ impl Provider for Gateway {
     fn request(&self, message: &Outgoing, now: Timestamp) -> Result<Request<Bytes>, SendError> {
         let body = Body {
             message_id: message.id,
+            customer_id: message.tenant,
             channel: message.channel.as_str(),
             to: &message.to,
             text: &message.text,

@@ -26,7 +26,9 @@ use twilio::Twilio;
 pub fn mailer(url: &SmsUrl, clock: Arc<dyn Clock>) -> Result<Option<Arc<HttpMailer>>, rustls::Error> {
     Ok(match url {
         SmsUrl::Mailbox => None,
-        SmsUrl::Twilio(twilio) => Some(Arc::new(HttpMailer::new(Twilio(twilio.clone()), Outbound::new()?, clock))),
+        SmsUrl::Twilio(twilio) => {
+            Some(Arc::new(HttpMailer::new(Twilio(TwilioUrl::clone(twilio)), Outbound::new()?, clock)))
+        }
         SmsUrl::Gateway(gateway) => Some(Arc::new(HttpMailer::new(Gateway(gateway.clone()), Outbound::new()?, clock))),
     })
 }

@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{Request, header};
 use otp_core::message::{Channel, Outgoing, Receipt, SendError};
+use otp_core::suppression::SuppressionReason;
 use otp_core::{Secret, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,6 +20,8 @@ use crate::provider::{Provider, Refusal, Verdict, hidden, message_id};
 const VALIDITY: std::ops::RangeInclusive<u64> = 1..=36_000;
 
 pub(super) struct Twilio(pub(super) TwilioUrl);
+
+const STOPPED: Verdict = Verdict::Nowhere(SuppressionReason::Stop);
 
 /// What its error codes mean: <https://www.twilio.com/docs/api/errors>. Codes that are not listed say nothing about the
 /// recipient, since Twilio splits them over time.
@@ -37,7 +40,7 @@ const CODES: &[(u32, Verdict)] = &[
     (21603, Elsewhere), // no sender
     (21606, Elsewhere), // the sender cannot send
     (21608, Elsewhere), // a trial account, and the recipient is not verified
-    (21610, Never),     // the recipient has opted out
+    (21610, STOPPED),   // the recipient has opted out
     (21611, Later),     // the sender's queue is full
     (21612, Elsewhere), // no route from this sender to the recipient
     (21614, Never),     // the recipient takes no text messages
@@ -92,7 +95,7 @@ impl Twilio {
     }
 
     fn form(&self, message: &Outgoing, now: Timestamp) -> Result<String, SendError> {
-        let TwilioUrl { from, service, whatsapp, content, .. } = &self.0;
+        let TwilioUrl { from, service, whatsapp, content, callback, .. } = &self.0;
         let lacks = |what: &str| SendError::Unusable { reason: format!("Twilio: OTP_SMS_URL lacks {what}") };
         let mut form = form_urlencoded::Serializer::new(String::new());
         match message.channel {
@@ -123,6 +126,10 @@ impl Twilio {
         }
         let left = message.expires_at.since(now).as_secs().clamp(*VALIDITY.start(), *VALIDITY.end());
         form.append_pair("ValidityPeriod", &left.to_string());
+        if let Some(reached_at) = callback {
+            let callback = format!("{reached_at}/callbacks/twilio/{}?message={}", message.tenant, message.id);
+            form.append_pair("StatusCallback", &callback);
+        }
         Ok(form.finish())
     }
 

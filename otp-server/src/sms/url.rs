@@ -11,7 +11,7 @@ use crate::provider::{InvalidProviderUrl, Origin, options, parts, percent_decode
 
 const TWILIO: &str = "https://api.twilio.com";
 const TWILIO_FORM: &str = "`twilio:SID:TOKEN?from=+14155550100`, where the SID begins with AC";
-const TWILIO_OPTIONS: &str = "`from=`, `service=`, `whatsapp=`, `content=` and `endpoint=`, joined by &";
+const TWILIO_OPTIONS: &str = "`from=`, `service=`, `whatsapp=`, `content=`, `callback=` and `endpoint=`, joined by &";
 const GATEWAY_FORM: &str = "`gateway:https://HOST/PATH?secret=whsec_…`";
 
 /// Where text messages and WhatsApp go. `Debug` and `Display` show no secret, and no error repeats a part of the text.
@@ -20,7 +20,7 @@ pub enum SmsUrl {
     /// `mailbox:`, the mailbox that mail goes to; if mail goes elsewhere, text messages go nowhere.
     Mailbox,
     /// `twilio:SID:TOKEN`.
-    Twilio(TwilioUrl),
+    Twilio(Box<TwilioUrl>),
     /// `gateway:https://…`.
     Gateway(GatewayUrl),
 }
@@ -41,6 +41,8 @@ pub struct TwilioUrl {
     pub whatsapp: Option<String>,
     /// The approved template that carries a code over WhatsApp, `HX…`; its variable 1 is the code.
     pub content: Option<String>,
+    /// Where Twilio reaches this server to tell what became of messages; it is not told to without.
+    pub callback: Option<Endpoint>,
     /// Where Twilio is asked.
     pub origin: Origin,
 }
@@ -76,7 +78,7 @@ impl FromStr for SmsUrl {
         match scheme.to_ascii_lowercase().as_str() {
             "mailbox" if rest.is_empty() => Ok(SmsUrl::Mailbox),
             "mailbox" => Err(InvalidSmsUrl::AfterMailbox),
-            "twilio" => Ok(SmsUrl::Twilio(TwilioUrl::parse(rest)?)),
+            "twilio" => Ok(SmsUrl::Twilio(TwilioUrl::parse(rest)?.into())),
             "gateway" => Ok(SmsUrl::Gateway(GatewayUrl::parse(rest)?)),
             _ => Err(InvalidSmsUrl::Scheme),
         }
@@ -92,6 +94,18 @@ impl SmsUrl {
             SmsUrl::Gateway(_) => "gateway",
         }
     }
+
+    /// The same, told the URL that this server is known by: Twilio calls back there unless the URL names another place, and
+    /// never in clear.
+    pub fn reached_at(mut self, public_url: Option<&str>) -> Self {
+        if let SmsUrl::Twilio(twilio) = &mut self
+            && twilio.callback.is_none()
+        {
+            let secure = public_url.filter(|url| url.starts_with("https://"));
+            twilio.callback = secure.and_then(|url| url.parse().ok());
+        }
+        self
+    }
 }
 
 impl TwilioUrl {
@@ -102,8 +116,8 @@ impl TwilioUrl {
         if !is_identifier(account, "AC") {
             return Err(form);
         }
-        let names = ["from", "service", "whatsapp", "content", "endpoint"];
-        let [from, service, whatsapp, content, endpoint] = options(query, names, TWILIO_OPTIONS)?;
+        let names = ["from", "service", "whatsapp", "content", "callback", "endpoint"];
+        let [from, service, whatsapp, content, callback, endpoint] = options(query, names, TWILIO_OPTIONS)?;
         for (name, number) in [("from", &from), ("whatsapp", &whatsapp)] {
             if number.as_ref().is_some_and(|number| !is_number(number)) {
                 return Err(InvalidProviderUrl::Number(name));
@@ -128,9 +142,10 @@ impl TwilioUrl {
             }
             _ => (),
         }
+        let callback = callback.map(|url| url.parse().map_err(InvalidProviderUrl::Callback)).transpose()?;
         let origin = Origin::of(endpoint.as_deref(), TWILIO)?;
         let (account, token) = (account.to_owned(), secret(token, TWILIO_FORM)?);
-        Ok(Self { account, token, from, service, whatsapp, content, origin })
+        Ok(Self { account, token, from, service, whatsapp, content, callback, origin })
     }
 }
 

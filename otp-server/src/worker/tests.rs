@@ -8,6 +8,7 @@ use otp_core::{Address, Clock, KeyRing, ManualClock, Mode, NewTenant, OtpRequest
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::callbacks::Callbacks;
 use crate::http::AppOptions;
 
 /// Tells when a message arrives, and takes it when it is let.
@@ -58,7 +59,12 @@ async fn start() -> Setup {
 
 fn app(service: &Service) -> Arc<App> {
     let admin_token = otp_core::secret::Digest32::of(b"x");
-    App::new(AppOptions { service: service.clone(), admin_token, trusted_proxies: Vec::new() })
+    App::new(AppOptions {
+        service: service.clone(),
+        admin_token,
+        trusted_proxies: Vec::new(),
+        callbacks: Callbacks::default(),
+    })
 }
 
 impl Setup {

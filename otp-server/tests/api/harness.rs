@@ -13,7 +13,9 @@ use otp_core::secret::Digest32;
 use otp_core::store::{Add, Changes, FromRecord, Item, Key, Read, Reads, Scope, Store, Stored};
 use otp_core::tenant::{Settings, Tenant};
 use otp_core::usage::CounterKey;
+use otp_core::webhook::{ReceiverKey, SigningSecret};
 use otp_core::*;
+use otp_server::callbacks::{CallbackVerifier, Callbacks};
 use otp_server::http::{App, AppOptions, operator_routes, routes};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -24,6 +26,9 @@ use crate::store::TestStore;
 use crate::zone::Zone;
 
 pub const ADMIN: &str = "otp_admin_of_the_tests";
+/// What the gateway of the tests signs with.
+pub const GATEWAY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 pub const ISSUER: &str = "https://otp.example";
 
 /// A mailer that keeps what it is handed.
@@ -198,6 +203,7 @@ impl World {
                 service,
                 admin_token: Digest32::of(ADMIN.as_bytes()),
                 trusted_proxies: proxies.iter().map(|net| net.parse().unwrap()).collect(),
+                callbacks: Callbacks::new(vec![CallbackVerifier::Gateway(ReceiverKey::parse(GATEWAY).unwrap())]),
             })
         };
         let closed = routes(app(service(3).open_signup(false).build()));
@@ -289,6 +295,19 @@ impl World {
         let link = mail.text.lines().find_map(|line| line.strip_prefix(ISSUER)).unwrap().to_owned();
         let token = link.split_once("&token=").unwrap().1.to_owned();
         SignupMail { email: email.to_owned(), link, token, code: mail.code.unwrap().expose().to_owned() }
+    }
+
+    /// What the gateway tells, signed now.
+    pub fn told(&self, path: &str, body: impl Into<Vec<u8>>) -> Call {
+        let (body, now) = (body.into(), self.clock.now());
+        let signature = SigningSecret::parse(GATEWAY).unwrap().sign("id-1", now, &body);
+        let call = Call::new(axum::http::Method::POST, path).raw(body).header("webhook-id", "id-1");
+        call.header("webhook-timestamp", now.as_secs().to_string()).header("webhook-signature", signature)
+    }
+
+    /// The newest message of a customer's list.
+    pub async fn newest_message(&self, key: &str) -> Value {
+        self.send(crate::call::get("/admin/messages?limit=1").bearer(key)).await.ok()["messages"][0].clone()
     }
 
     /// Asks for a code and receives it, with a key of either mode.

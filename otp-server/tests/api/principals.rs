@@ -69,6 +69,12 @@ DELETE /admin/users/USER          key?  sk    ok    404   404   key!  key!  key?
 GET /admin/users/USER/sessions    key?  sk    ok    404   404   key!  key!  key?  key?  key?
 DELETE /admin/users/USER/sessions key?  sk    ok    404   404   key!  key!  key?  key?  key?
 DELETE /admin/users/USER/sessions/SESSION key? sk ok 404  404   key!  key!  key?  key?  key?
+GET /admin/messages               key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+GET /admin/messages/MESSAGE       key?  sk    ok    404   404   key!  key!  key?  key?  key?
+GET /admin/suppressions           key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /admin/suppressions          key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+DELETE /admin/suppressions?recipient=eve@example.org key? sk ok 404 404 key! key! key? key? key?
+POST /callbacks/gateway/ID        sig!  sig!  sig!  sig!  sig!  sig!  sig!  sig!  sig!  sig!
 POST /admin/domains/verify        key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 GET /admin/domains                key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 POST /admin/domains/DOMAIN/verify key?  sk    ok    ok    404   key!  key!  key?  key?  key?
@@ -94,7 +100,7 @@ GET /docs/                        ok    ok    ok    ok    ok    ok    ok    ok  
 GET /metrics                      gone  gone  gone  gone  gone  gone  gone  gone  gone  gone
 ";
 
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 15] = [
     ("ok", "200"),
     ("ok", "201"),
     ("ok", "202"),
@@ -104,6 +110,7 @@ const WORDS: [(&str, &str); 14] = [
     ("key!", "401 invalid_api_key"),
     ("tok?", "401 missing_token"),
     ("ref!", "401 invalid_refresh_token"),
+    ("sig!", "403 invalid_signature"),
     ("sk", "403 secret_key_required"),
     ("adm", "403 administrator_required"),
     ("404", "404 not_found"),
@@ -118,6 +125,7 @@ struct Cast {
     user: SignedIn,
     asked: Asked,
     spare_key: String,
+    message: String,
     signup: Option<SignupMail>,
     endpoint: String,
     delivery: String,
@@ -151,6 +159,9 @@ impl Cast {
         let user = world.sign_in(&customer.key, "ann@example.org").await;
         let asked = world.ask(&customer.key, "ben@example.org").await;
         world.domain(&customer, "acme.com").await;
+        let suppressed = post("/admin/suppressions", json!({"email": "eve@example.org"}));
+        world.send(suppressed.bearer(&customer.key)).await.ok();
+        let message = world.newest_message(&customer.key).await["messageId"].as_str().unwrap().to_owned();
         let user_token = user.token.clone();
         let credentials = [
             None,
@@ -171,6 +182,7 @@ impl Cast {
             user,
             asked,
             spare_key,
+            message,
             signup: None,
             endpoint,
             delivery,
@@ -182,6 +194,7 @@ impl Cast {
         let (method, path) = route.split_once(' ').unwrap();
         let path = path.replace("ID", &self.customer.id).replace("KEY", &self.spare_key);
         let path = path.replace("ENDPOINT", &self.endpoint).replace("DELIVERY", &self.delivery);
+        let path = path.replace("MESSAGE", &self.message);
         let path =
             path.replace("SESSION", &self.user.session).replace("USER", &self.user.user).replace("DOMAIN", "acme.com");
         let body = match route {
@@ -198,6 +211,7 @@ impl Cast {
             "POST /admin/customers" => json!({"name": "Other", "email": "ops@other.example"}),
             "PUT /admin/config" => json!({"config": {}}),
             "POST /admin/customers/ID/api-keys" => json!({"name": "New"}),
+            "POST /admin/suppressions" => json!({"email": "fay@example.org"}),
             "POST /admin/domains/verify" => json!({"domain": "mail.acme.com"}),
             "POST /admin/webhooks/endpoints" => json!({"url": "https://b.acme.example"}),
             "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z"}),
@@ -257,6 +271,8 @@ fn every_documented_operation_has_a_row() {
             let route = route.replace("/versions/1/", "/versions/{version}/");
             let route = route.replace("DELIVERY/retry", "{deliveryId}/retry");
             let route = route.replace("ENDPOINT", "{id}").replace("DELIVERY", "{id}");
+            let route = route.replace("/callbacks/gateway/ID", "/callbacks/{service}/{customerId}");
+            let route = route.replace("MESSAGE", "{id}");
             route.replace("ID", "{id}").replace("KEY", "{keyId}").replace("DOMAIN", "{domain}")
         })
         .collect();

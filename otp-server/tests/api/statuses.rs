@@ -71,6 +71,7 @@ fn every_route_is_documented() {
     let expected = "\
         DELETE /admin/customers/{id}/api-keys/{keyId}\n\
         DELETE /admin/domains/{domain}\n\
+        DELETE /admin/suppressions\n\
         DELETE /admin/users/{id}\n\
         DELETE /admin/users/{id}/sessions\n\
         DELETE /admin/users/{id}/sessions/{sessionId}\n\
@@ -91,7 +92,10 @@ fn every_route_is_documented() {
         GET /admin/customers/{id}/api-keys\n\
         GET /admin/domains\n\
         GET /admin/domains/{domain}/status\n\
+        GET /admin/messages\n\
+        GET /admin/messages/{id}\n\
         GET /admin/onboarding\n\
+        GET /admin/suppressions\n\
         GET /admin/users\n\
         GET /admin/users/{id}\n\
         GET /admin/users/{id}/export\n\
@@ -119,6 +123,7 @@ fn every_route_is_documented() {
         POST /admin/domains/verify\n\
         POST /admin/domains/{domain}/verify\n\
         POST /admin/onboarding/test-otp\n\
+        POST /admin/suppressions\n\
         POST /admin/templates/preview\n\
         POST /admin/webhooks/endpoints\n\
         POST /admin/webhooks/endpoints/{id}/rotate-secret\n\
@@ -129,6 +134,7 @@ fn every_route_is_documented() {
         POST /auth/refresh\n\
         POST /auth/request-otp\n\
         POST /auth/verify-otp\n\
+        POST /callbacks/{service}/{customerId}\n\
         POST /signup\n\
         POST /signup/api-key\n\
         POST /signup/resend\n\
@@ -152,6 +158,8 @@ fn every_route_is_documented() {
 
 const DOMAIN: &str = "acme.com";
 const SIGNUP_PAGE: &str = "/signup/verify";
+const SUPPRESSIONS: &str = "/admin/suppressions";
+const CALLBACK: &str = "POST /callbacks/{service}/{customerId}";
 
 /// A customer with a user, and all that the requests name.
 struct Stage {
@@ -160,6 +168,7 @@ struct Stage {
     spare_key: String,
     asked: Asked,
     user: SignedIn,
+    message: String,
     /// For the routes of a signup only: it costs a hash.
     signup: Option<SignupMail>,
     signup_token: String,
@@ -194,19 +203,22 @@ impl Stage {
         let user = world.sign_in(&customer.key, "ann@example.org").await;
         let asked = world.ask(&customer.key, "ben@example.org").await;
         world.domain(&customer, DOMAIN).await;
+        world.send(post(SUPPRESSIONS, json!({"email": "eve@example.org"})).bearer(&customer.key)).await.ok();
+        let message = world.newest_message(&customer.key).await["messageId"].as_str().unwrap().to_owned();
         let (signup_token, endpoint, delivery) = Default::default();
-        Self { world, customer, spare_key, asked, user, signup: None, signup_token, endpoint, delivery }
+        Self { world, customer, spare_key, asked, user, message, signup: None, signup_token, endpoint, delivery }
     }
 
     /// A request for the operation that succeeds.
     fn request(&self, operation: &str) -> Call {
         let (method, template) = operation.split_once(' ').unwrap();
-        let domain = DOMAIN.to_owned();
+        let (domain, gateway) = (DOMAIN.to_owned(), "gateway".to_owned());
         let id = match template {
             _ if template.starts_with("/auth") => &self.user.session,
             _ if template.starts_with("/admin/users") => &self.user.user,
             _ if template.starts_with("/admin/webhooks/endpoints") => &self.endpoint,
             _ if template.starts_with("/admin/webhooks") => &self.delivery,
+            _ if template.starts_with("/admin/messages") => &self.message,
             _ => &self.customer.id,
         };
         let names = [
@@ -216,6 +228,7 @@ impl Stage {
             ("{customerId}", &self.customer.id),
             ("{domain}", &domain),
             ("{deliveryId}", &self.delivery),
+            ("{service}", &gateway),
         ];
         let (of, template) = (template, template.replace("{version}", "1"));
         let path = names.into_iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
@@ -223,6 +236,8 @@ impl Stage {
         let call = match method {
             "GET" if of == SIGNUP_PAGE => get(format!("{path}?email=dee%40example.org&token=x")),
             "GET" => get(path),
+            "DELETE" if of == SUPPRESSIONS => delete(format!("{path}?recipient=eve%40example.org")),
+            _ if operation == CALLBACK => self.world.told(&path, body.to_string()),
             "DELETE" => delete(path),
             "PUT" => put(path, body),
             _ => post(path, body),
@@ -258,6 +273,8 @@ impl Stage {
             "POST /admin/webhooks/endpoints" => json!({"url": "https://b.acme.example"}),
             "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z"}),
             "POST /admin/webhooks/test" => json!({"endpointId": self.endpoint}),
+            "POST /admin/suppressions" => json!({"email": "fay@example.org"}),
+            CALLBACK => json!({"messageId": self.message, "status": "delivered"}),
             _ => json!({}),
         }
     }
@@ -278,6 +295,12 @@ impl Stage {
                 call.path.push_str("?selector=s1&selector=a%20b");
                 self.send(call).await
             }
+            400 if operation == "DELETE /admin/suppressions" => {
+                self.send(delete(SUPPRESSIONS).bearer(&self.customer.key)).await
+            }
+            400 if operation == CALLBACK => self.send(self.world.told(&request().path, "{")).await,
+            413 if operation == CALLBACK => self.send(request().raw(vec![b' '; 1024 * 1024 + 1])).await,
+            403 if operation == CALLBACK => self.send(request().without("webhook-signature")).await,
             400 if operation == "GET /signup/verify" => self.unknown(operation).await,
             400 if operation.starts_with("GET") => {
                 let mut call = request();
@@ -340,6 +363,9 @@ impl Stage {
             return self.send(if call.method == Method::GET { call } else { call.json(&body) }).await;
         }
         call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
+        call.path = name(&call.path, &self.message, otp_core::MessageId::from_bytes([7; 16]).to_string());
+        call.path = name(&call.path, "recipient=eve", "recipient=nobody".to_owned());
+        call.path = name(&call.path, "/callbacks/gateway", "/callbacks/nobody".to_owned());
         call.path = name(&call.path, &self.user.user, otp_core::UserId::from_bytes([7; 16]).to_string());
         match operation {
             "GET /signup/verify" => self.send(get(SIGNUP_PAGE)).await,

@@ -8,6 +8,7 @@ use otp_core::message::{Outgoing, Receipt, SendError};
 use otp_core::{Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::callbacks::{CUSTOMER_TAG, MESSAGE_TAG};
 use crate::mail::MailFrom;
 use crate::mail::letter::{HEADERS, Letter};
 use crate::outbound::{Answer, Endpoint};
@@ -31,6 +32,13 @@ struct Email<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
     headers: BTreeMap<&'a str, &'a str>,
+    tags: [Tag; 2],
+}
+
+#[derive(Serialize)]
+struct Tag {
+    name: &'static str,
+    value: String,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +113,10 @@ impl Provider for Resend {
             html: message.html.as_deref(),
             reply_to: letter.reply_to.as_ref().map(AsRef::as_ref),
             headers: HEADERS.into(),
+            tags: [
+                Tag { name: MESSAGE_TAG, value: message.id.to_string() },
+                Tag { name: CUSTOMER_TAG, value: message.tenant.to_string() },
+            ],
         };
         let body = serde_json::to_vec(&email).expect("text serialises");
         let request = self.at("/emails").method("POST").header(header::CONTENT_TYPE, "application/json");

@@ -7,6 +7,7 @@ use otp_core::{Secret, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::callbacks::{CUSTOMER_TAG, MESSAGE_TAG};
 use crate::mail::MailFrom;
 use crate::mail::letter::{HEADERS, Letter};
 use crate::outbound::{Answer, Endpoint};
@@ -52,7 +53,10 @@ impl SendGrid {
             HEADERS.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         headers.insert("Message-ID".to_owned(), letter.message_id.as_str().into());
         let mut body = json!({
-            "personalizations": [{"to": [address(&letter.to)], "custom_args": {"message_id": message.id}}],
+            "personalizations": [{
+                "to": [address(&letter.to)],
+                "custom_args": {MESSAGE_TAG: message.id, CUSTOMER_TAG: message.tenant},
+            }],
             "from": from,
             "subject": message.subject,
             "content": content,

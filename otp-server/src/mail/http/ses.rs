@@ -9,6 +9,7 @@ use otp_core::{Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::sigv4;
+use crate::callbacks::{CUSTOMER_TAG, MESSAGE_TAG, Topic};
 use crate::mail::letter::Letter;
 use crate::mail::{MailFrom, mime};
 use crate::outbound::{Answer, Endpoint};
@@ -24,6 +25,8 @@ pub struct Ses {
     pub credentials: AwsCredentials,
     /// The set of rules that mails are sent under, if not the default.
     pub configuration_set: Option<String>,
+    /// The topic by which it tells what became of mails.
+    pub topic: Option<Topic>,
 }
 
 /// An access key of AWS.
@@ -57,7 +60,7 @@ pub(super) struct Mailer {
 struct Email<'a> {
     destination: Destination<'a>,
     content: Content,
-    email_tags: [Tag; 1],
+    email_tags: [Tag; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration_set_name: Option<&'a str>,
 }
@@ -161,7 +164,10 @@ impl Provider for Mailer {
         let email = Email {
             destination: Destination { to_addresses: [to.as_ref()] },
             content: Content { raw: Raw { data: BASE64_STANDARD.encode(mail.formatted()) } },
-            email_tags: [Tag { name: "message_id", value: message.id.to_string() }],
+            email_tags: [
+                Tag { name: MESSAGE_TAG, value: message.id.to_string() },
+                Tag { name: CUSTOMER_TAG, value: message.tenant.to_string() },
+            ],
             configuration_set_name: self.ses.configuration_set.as_deref(),
         };
         let body = serde_json::to_vec(&email).expect("text serialises");

@@ -8,6 +8,7 @@ use std::io;
 
 use lettre::transport::smtp::Error;
 use otp_core::message::SendError;
+use otp_core::suppression::SuppressionReason;
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +86,18 @@ fn enhanced_status(error: &Error) -> Option<String> {
     (parts.len() == 3 && matches!(parts[0], "4" | "5") && parts.iter().all(is_number)).then(|| word.to_owned())
 }
 
+/// Statuses of RFC 3463 and RFC 7505 by which a server says that nobody has this address, or that its domain takes no mail.
+const NO_MAILBOX: [(u16, &str); 2] = [(550, "5.1.1"), (556, "5.1.10")];
+
 impl From<Fault> for SendError {
     fn from(fault: Fault) -> Self {
         let reason = fault.to_string();
         match (fault.step, fault.cause) {
+            (Step::Send, Cause::Refused { status, enhanced: Some(enhanced) })
+                if NO_MAILBOX.contains(&(status, enhanced.as_str())) =>
+            {
+                SendError::Recipient { reason, suppress: SuppressionReason::HardBounce }
+            }
             (Step::Send, Cause::Refused { status: 500.., .. } | Cause::Lacking) => SendError::Permanent { reason },
             // Before the mail is named it is the credentials that are wrong, or this client is not wanted.
             (_, Cause::Refused { status: 500.., .. }) => SendError::Unusable { reason },

@@ -41,6 +41,7 @@ fn parts(mail: &Outgoing, capture: &Capture, headers: Value) -> Value {
         "key": "hush",
         "endpoint": capture.url,
         "id": mail.id,
+        "customer": mail.tenant,
         "sender": "noreply@mail.example",
         "sender_name": "Acme",
         "to": mail.to,
@@ -106,6 +107,7 @@ async fn ses_gets_what_its_own_library_sends_and_signs() {
             "to": mail.to,
             "mail": raw,
             "id": mail.id,
+            "customer": mail.tenant,
             "configuration_set": "otp",
         }),
     );

@@ -72,6 +72,10 @@ async fn resend_is_sent_a_mail_with_a_key_by_which_it_knows_a_repeat() {
             "html": mail.html,
             "reply_to": "help@acme.example",
             "headers": {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"},
+            "tags": [
+                {"name": "message_id", "value": mail.id},
+                {"name": "customer_id", "value": mail.tenant},
+            ],
         })
     );
     mailer
@@ -94,7 +98,10 @@ async fn sendgrid_is_told_to_track_nothing() {
     assert_eq!(
         request.json(),
         json!({
-            "personalizations": [{"to": [{"email": "ann@example.org"}], "custom_args": {"message_id": mail.id}}],
+            "personalizations": [{
+                "to": [{"email": "ann@example.org"}],
+                "custom_args": {"message_id": mail.id, "customer_id": mail.tenant},
+            }],
             "from": {"email": "noreply@mail.example", "name": "Acme"},
             "reply_to": {"email": "help@acme.example"},
             "subject": mail.subject,

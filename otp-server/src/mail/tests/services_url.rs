@@ -32,7 +32,9 @@ fn a_key_is_percent_decoded_and_the_endpoint_is_the_services_own_unless_named() 
         ("sendgrid:SG.a?endpoint=https://api.eu.sendgrid.com", "SG.a", "https://api.eu.sendgrid.com"),
     ] {
         let url = parse(text, NO_VARIABLES).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let (MailService::Resend { key: found } | MailService::SendGrid { key: found }) = url.service else { panic!() };
+        let (MailService::Resend { key: found, .. } | MailService::SendGrid { key: found, .. }) = url.service else {
+            panic!()
+        };
         assert_eq!((found.expose(), url.origin.endpoint.to_string().as_str()), (key, endpoint), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use otp_core::message::{Mailer, Outgoing, SendError};
+use otp_core::suppression::SuppressionReason;
 
 use super::peer::{Certificates, Peer, server};
 use super::{CODE, clock, from, message, permanent, sms, temporary, unusable};
@@ -93,7 +94,10 @@ async fn a_refusal_keeps_its_status_and_nothing_of_the_address() {
     for (to, error) in [
         ("temp451@example.org", temporary("451 4.7.1")),
         ("temp421@example.org", temporary("421 4.7.1")),
-        ("perm550@example.org", permanent("550 5.1.1")),
+        (
+            "perm550@example.org",
+            SendError::Recipient { reason: "550 5.1.1".to_owned(), suppress: SuppressionReason::HardBounce },
+        ),
         ("perm554@example.org", permanent("554 5.1.1")),
     ] {
         assert_eq!(mailer.send(&message(1, to)).await, Err(error), "{to}");

@@ -41,6 +41,7 @@ async fn a_gateway_gets_the_message_as_json_and_a_signature() {
         request.json(),
         json!({
             "messageId": sms().id,
+            "customerId": sms().tenant,
             "channel": "sms",
             "to": "+4915112345678",
             "text": sms().text,

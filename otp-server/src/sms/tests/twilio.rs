@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use otp_core::message::{Channel, Mailer, Outgoing, Receipt, SendError};
+use otp_core::suppression::SuppressionReason;
 use serde_json::json;
 
 use super::{CODE, clock, permanent, service, sms, temporary, unusable, whatsapp};
@@ -35,6 +36,10 @@ async fn outcome(status: u16, body: String) -> Result<Receipt, SendError> {
         assert!(!["hush", CODE, "+49"].iter().any(|secret| words.contains(secret)), "{words}");
     }
     outcome
+}
+
+fn stopped(reason: &str) -> SendError {
+    SendError::Recipient { reason: reason.to_owned(), suppress: SuppressionReason::Stop }
 }
 
 fn problem(code: u32) -> String {
@@ -85,9 +90,10 @@ async fn a_channel_without_a_sender_is_not_used() {
 
 #[tokio::test]
 async fn an_error_code_tells_what_to_do() {
-    for code in [21211, 21214, 21217, 21610, 21614, 21617, 30004, 30005, 30006, 63003, 63024] {
+    for code in [21211, 21214, 21217, 21614, 21617, 30004, 30005, 30006, 63003, 63024] {
         assert_eq!(outcome(400, problem(code)).await, Err(permanent(&format!("Twilio: 400, error {code}"))));
     }
+    assert_eq!(outcome(400, problem(21610)).await, Err(stopped("Twilio: 400, error 21610")));
     for code in [21212, 21408, 21603, 21606, 21608, 21612, 21660, 30002, 30007, 30034, 63016] {
         assert_eq!(outcome(400, problem(code)).await, Err(unusable(&format!("Twilio: 400, error {code}"))));
     }
@@ -111,7 +117,7 @@ async fn an_unknown_error_is_not_the_recipients() {
 #[tokio::test]
 async fn a_success_can_be_a_failure() {
     let failed = r#"{"sid":"SM1","status":"failed","error_code":21610,"num_segments":"1"}"#;
-    assert_eq!(outcome(201, failed.to_owned()).await, Err(permanent("Twilio: 201, error 21610")));
+    assert_eq!(outcome(201, failed.to_owned()).await, Err(stopped("Twilio: 201, error 21610")));
     let unclear = r#"{"sid":"SM1","status":"undelivered","error_code":null,"num_segments":"1"}"#;
     assert_eq!(outcome(201, unclear.to_owned()).await, Err(unusable("Twilio: 201")));
     let error = r#"{"code":20003,"message":"hush","status":401}"#;
@@ -148,6 +154,18 @@ async fn twilio_gets_what_its_own_library_sends() {
     let (text, to) = (sms().text, sms().to);
     for (options, message, fields) in [
         ("from=+14155550100", sms(), json!({"to": to, "body": text, "from_": "+14155550100", "validity_period": 600})),
+        (
+            "from=+14155550100&callback=https://otp.example/base",
+            sms(),
+            json!({
+                "to": to,
+                "body": text,
+                "from_": "+14155550100",
+                "validity_period": 600,
+                "status_callback":
+                    format!("https://otp.example/base/callbacks/twilio/{}?message={}", sms().tenant, sms().id),
+            }),
+        ),
         ("service=MG1", sms(), json!({"to": to, "body": text, "messaging_service_sid": "MG1", "validity_period": 600})),
         (
             "whatsapp=+14155550101&content=HX1",

@@ -10,7 +10,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn twilio(text: &str) -> TwilioUrl {
     match text.parse() {
-        Ok(SmsUrl::Twilio(twilio)) => twilio,
+        Ok(SmsUrl::Twilio(twilio)) => *twilio,
         other => panic!("{text} is {other:?}"),
     }
 }
