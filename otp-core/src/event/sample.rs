@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{EventData, EventKind};
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
+use crate::delivery::DeliveryStatus;
 use crate::id::{ChallengeId, KeyId, MessageId, SessionId, UserId};
 use crate::limit::{Guard, LimitOf};
 use crate::message::Channel;
@@ -49,9 +50,15 @@ impl EventKind {
             EventKind::ErrorRateHigh => {
                 EventData::ErrorRateHigh { failed: 12, requests: 100, error_rate: 0.12, since: AT }
             }
-            EventKind::MessageFailed => {
-                EventData::MessageFailed { message_id, channel, reason: "550 no such mailbox".to_owned() }
+            EventKind::MessageDelivered => {
+                EventData::MessageDelivered { message_id, channel, provider: "resend".to_owned() }
             }
+            EventKind::MessageFailed => EventData::MessageFailed {
+                message_id,
+                channel,
+                reason: "550 no such mailbox".to_owned(),
+                status: DeliveryStatus::Bounced,
+            },
             EventKind::ApiKeyCreated => EventData::ApiKeyCreated { key_id, key_type, mode, name },
             EventKind::ApiKeyRotated => {
                 let old_key_id = KeyId::from_bytes(OTHER);

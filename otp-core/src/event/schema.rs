@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::EventKind;
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
+use crate::delivery::DeliveryStatus;
 use crate::id::{ChallengeId, KeyId, MessageId, SessionId, UserId};
 use crate::limit::{Guard, LimitOf};
 use crate::message::Channel;
@@ -122,6 +123,7 @@ told! {
     TenantStatus => {"type": "string", "enum": ["pending", "active", "suspended", "cancelled"]};
     Guard => {"type": "string", "enum": ["prefix_velocity", "prefix_conversion", "daily_spend"]};
     Country => {"type": "string", "pattern": "^[A-Z]{2}$"};
+    DeliveryStatus => {"type": "string", "enum": ["failed", "delivered", "bounced", "complained"]};
     LimitOf => {"type": "string", "enum": ["recipient", "client", "customer"]};
     // What a caller seals is notes of its own.
     Sealed => {"type": "object"};
@@ -150,6 +152,7 @@ impl EventKind {
                 | UserCreated
                 | UserLoggedIn
                 | UserLoggedOut
+                | MessageDelivered
                 | MessageFailed
                 | RateLimitExceeded
         )

@@ -117,7 +117,8 @@ struct Source {
 
 impl Service {
     /// The caller's messages, newest first. A page can have fewer entries than were asked for, or none, and another behind
-    /// it: a call looks at a thousand.
+    /// it: a call looks at a thousand. It has all messages of a request that asked for several, also where the last of them
+    /// are more than were asked for.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a cursor that was not given out for this list, [`Error::SecretKeyRequired`],
@@ -140,16 +141,17 @@ impl Service {
         for _ in 0..READS {
             let entries = self.entries(caller, &source, place).await?;
             let is_last = entries.len() < CHUNK;
-            for (entry, message) in entries {
+            for (entry, messages) in entries {
                 place = Some(entry);
-                let Some((message, report)) = message else { continue };
-                if query.from.is_some_and(|from| message.created_at < from) {
+                if query.from.is_some_and(|from| messages.iter().any(|(message, _)| message.created_at < from)) {
                     return Ok(Page { items, next: None });
                 }
-                if query.fits(&message, report.as_ref()) {
-                    items.push(MessageView::of(&message, report.as_ref(), &context.keys)?);
+                for (message, report) in messages {
+                    if query.fits(&message, report.as_ref()) {
+                        items.push(MessageView::of(&message, report.as_ref(), &context.keys)?);
+                    }
                 }
-                if items.len() == limit {
+                if items.len() >= limit {
                     let next = cursor::behind(&context.keys, &source.owner, entry);
                     return Ok(Page { items, next: Some(next) });
                 }
@@ -169,8 +171,8 @@ impl Service {
     /// [`Error::Store`].
     pub async fn message(&self, caller: &Caller, id: MessageId) -> Result<MessageView, Error> {
         let context: Arc<TenantContext> = self.managed(caller).await?;
-        let found = self.with_reports(caller, vec![(id, Some(id))]).await?.pop();
-        let (message, report) = found.and_then(|(_, found)| found).ok_or(Error::NotFound("message"))?;
+        let found = self.with_reports(caller, vec![(id, vec![id])]).await?.pop();
+        let (message, report) = found.and_then(|(_, mut found)| found.pop()).ok_or(Error::NotFound("message"))?;
         MessageView::of(&message, report.as_ref(), &context.keys)
     }
 
@@ -185,17 +187,13 @@ impl Service {
         }
         let seen =
             self.inner.store.read(vec![Read::Owned { kind: Kind::Message, owner, before, limit: CHUNK }]).await?;
-        let all = seen.all::<Message>().map(|message| (message.id, Some(message.id))).collect();
+        let all = seen.all::<Message>().map(|message| (message.id, vec![message.id])).collect();
         self.with_reports(caller, all).await
     }
 
-    async fn with_reports(
-        &self,
-        caller: &Caller,
-        wanted: Vec<(MessageId, Option<MessageId>)>,
-    ) -> Result<Entries, Error> {
+    async fn with_reports(&self, caller: &Caller, wanted: Vec<(MessageId, Vec<MessageId>)>) -> Result<Entries, Error> {
         let key = |id: &MessageId| Key::new::<Message>(caller.space.tenant, id.as_bytes());
-        let keys = wanted.iter().filter_map(|(_, id)| id.as_ref()).map(key);
+        let keys = wanted.iter().flat_map(|(_, ids)| ids).map(key);
         let reads = keys.flat_map(|key| [key, MessageReport::key_of(&key)]).map(Read::Record).collect();
         let seen = self.inner.store.read(reads).await?;
         let (mut messages, mut reports) = (std::collections::HashMap::new(), std::collections::HashMap::new());
@@ -206,17 +204,18 @@ impl Service {
                 None => drop(Message::take(record).map(|message| messages.insert(id, message))),
             }
         }
-        let found = |id: MessageId| {
+        let mut found = |id: MessageId| {
             let id: SmallBytes = id.as_bytes().into();
             let message: Message = messages.remove(&id)?;
             (message.space == caller.space).then(|| (message, reports.remove(&id)))
         };
-        let mut found = found;
-        Ok(wanted.into_iter().map(|(place, id)| (place, id.and_then(&mut found))).collect())
+        let found = wanted.into_iter().map(|(place, ids)| (place, ids.into_iter().filter_map(&mut found).collect()));
+        Ok(found.collect())
     }
 }
 
-type Entries = Vec<(MessageId, Option<(Message, Option<MessageReport>)>)>;
+/// Places in a list, each with the messages that it stands for.
+type Entries = Vec<(MessageId, Vec<(Message, Option<MessageReport>)>)>;
 
 impl MessageQuery {
     fn fits(&self, message: &Message, report: Option<&MessageReport>) -> bool {
@@ -226,9 +225,12 @@ impl MessageQuery {
     }
 }
 
-/// The message that was queued when the event was written; those that tell of its fate would name it again.
-fn asked_for(event: &Event) -> Option<MessageId> {
-    matches!(event.data, EventData::OtpRequested { .. }).then(|| event.message()).flatten()
+/// The messages that were queued when the event was written; events that tell of their fate would name them again.
+fn asked_for(event: &Event) -> Vec<MessageId> {
+    match event.data {
+        EventData::OtpRequested { .. } => event.messages().collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The id that all made at a time or later sort behind, and all made before it sort before.
