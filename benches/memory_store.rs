@@ -126,6 +126,8 @@ impl Bare {
             email: Some(address.canonical().to_owned()),
             phone: None,
             amr: vec!["otp".to_owned()],
+            auth_time: None,
+            acr: None,
             purpose: None,
             context_hash: None,
             custom: serde_json::Map::new(),

@@ -59,6 +59,8 @@ fn claims(now: Timestamp) -> Claims {
         email: Some("ann@example.org".to_owned()),
         phone: None,
         amr: vec!["otp".to_owned()],
+        auth_time: None,
+        acr: None,
         purpose: None,
         context_hash: None,
         custom: serde_json::Map::new(),

@@ -170,6 +170,8 @@ impl Floor {
             email: Some(address.display().to_owned()),
             phone: None,
             amr: vec!["otp".to_owned()],
+            auth_time: None,
+            acr: None,
             purpose: None,
             context_hash: None,
             custom: serde_json::Map::new(),

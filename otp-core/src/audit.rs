@@ -101,6 +101,12 @@ actions! {
     EndpointRotated = "webhook_endpoint.secret_rotated";
     /// The service gave an endpoint up.
     EndpointDisabled = "webhook_endpoint.disabled";
+    /// The tenant put an authenticator in use.
+    TotpEnabled = "totp.enabled";
+    /// The tenant took an authenticator away.
+    TotpDisabled = "totp.disabled";
+    /// The tenant gave a new secret to somebody whose authenticator was lost.
+    TotpRecovered = "totp.recovered";
     /// A code was handed to the caller instead of being sent.
     OtpRevealed = "otp.revealed";
     /// A recipient was put on the list of those that nothing is sent to.

@@ -7,6 +7,7 @@ use crate::message::Channel;
 use crate::numbering::Country;
 use crate::password::Busy;
 use crate::secret::CannotOpen;
+use crate::service::SecondFactorRequired;
 use crate::store::StoreError;
 use crate::suppression::SuppressionReason;
 use crate::tenant::TenantStatus;
@@ -138,6 +139,18 @@ pub enum Error {
     /// The refresh token was used before: its session has been ended.
     #[error("the refresh token was used before; its session has been ended")]
     RefreshTokenReused,
+    /// The code was right, and the tenant wants a second factor before the session begins. Nothing went wrong: go on with the
+    /// token.
+    #[error("the code was right; a second factor has to follow")]
+    SecondFactorRequired(Box<SecondFactorRequired>),
+    /// What a sign-in is to go on with opens nothing: unknown, used, or too old.
+    #[error("the mfaToken is not valid, was used, or is too old; sign in again")]
+    InvalidMfaToken,
+    /// The second factor was not shown in this session lately.
+    #[error(
+        "show the second factor: send otp or recoveryCode, or call POST /auth/totp/verify up to five minutes before"
+    )]
+    StepUpRequired,
     /// What was named does not exist, or is not the caller's.
     #[error("{0} not found")]
     NotFound(&'static str),
@@ -211,6 +224,9 @@ impl Error {
             Error::InvalidToken => "invalid_token",
             Error::InvalidRefreshToken => "invalid_refresh_token",
             Error::RefreshTokenReused => "refresh_token_reused",
+            Error::SecondFactorRequired(_) => "mfa_required",
+            Error::InvalidMfaToken => "invalid_mfa_token",
+            Error::StepUpRequired => "step_up_required",
             Error::NotFound(_) => "not_found",
             Error::IdempotencyConflict => "idempotency_conflict",
             Error::Conflict(_) => "conflict",

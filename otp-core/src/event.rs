@@ -150,6 +150,20 @@ catalogue! {
         /// Who it was.
         user_id: UserId,
     }
+    /// A user's authenticator is in use.
+    TotpEnabled = "totp.enabled" {}
+    /// A user's authenticator is gone.
+    TotpDisabled = "totp.disabled" {}
+    /// A guess at a code of a user's authenticator, or at a recovery code, was wrong.
+    TotpFailed = "totp.failed" {
+        /// Guesses left for now.
+        remaining_attempts: u8,
+    }
+    /// A user showed a recovery code in the place of the authenticator.
+    RecoveryCodeUsed = "totp.recovery_code_used" {
+        /// Recovery codes left.
+        remaining: u8,
+    }
     /// Most of the plan's quota is used.
     QuotaWarning = "quota.warning" {
         /// `day` or `month`.

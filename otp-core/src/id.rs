@@ -133,6 +133,8 @@ ids! {
     EndpointId = "whe_";
     /// An event on its way to an endpoint.
     DeliveryId = "whd_";
+    /// A device that its user trusts.
+    TrustedDeviceId = "dev_";
     /// A signup: 128 random bits, of which the link and the code that confirm it are derived.
     SignupId = "sgn_";
 }
@@ -148,7 +150,7 @@ macro_rules! new_by_time {
     )*};
 }
 
-new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId EndpointId }
+new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId EndpointId TrustedDeviceId }
 
 impl AuditId {
     /// The one behind it, for a second line of the same commit.

@@ -82,6 +82,7 @@ pub mod suppression;
 pub mod template;
 pub mod tenant;
 pub mod token;
+pub mod totp;
 pub mod usage;
 pub mod user;
 pub mod visit;

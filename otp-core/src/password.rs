@@ -1,4 +1,4 @@
-//! Passwords of members: what is accepted as one, and what is kept of it.
+//! Passwords of members: what is accepted as one, and what is kept of it. Recovery codes are hashed like them.
 //!
 //! Argon2id with the parameters of OWASP ASVS 5.0, appendix C: 19 MiB, two passes, one lane. One hash keeps a core busy for
 //! some 50 ms, so the work goes through a [`PasswordHasher`], by which a server bounds it.
@@ -51,6 +51,11 @@ impl Password {
             return Err(Error::invalid_field("password_too_common", "password", rule));
         }
         Ok(Self(text))
+    }
+
+    /// A code that was made at random: nobody chose it, so nothing about it has to be checked.
+    pub(crate) fn of_code(code: Secret) -> Self {
+        Self(code)
     }
 
     /// Hashes it, which takes some 50 ms of a core.

@@ -13,6 +13,7 @@ use crate::secret::{Digest32, Sealed, Secret, TenantKeys, Use};
 use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
+use crate::totp::SecondFactorUse;
 
 /// How long an ended session is remembered.
 const REMEMBERED_FOR: Duration = Duration::from_secs(7 * 86_400);
@@ -79,6 +80,9 @@ pub struct Session {
     pub valid_from: u32,
     /// Where it stands.
     pub state: SessionState,
+    /// The second factor that the user proved last in it.
+    #[serde(default)]
+    pub second_factor: Option<SecondFactorUse>,
 }
 
 impl Session {

@@ -5,6 +5,7 @@ mod document;
 mod look;
 mod passcode;
 mod privacy;
+mod second_factor;
 mod settings;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use document::Change;
 pub use look::{Branding, EmailSettings};
 pub use passcode::PasscodeSettings;
 pub use privacy::PrivacySettings;
+pub use second_factor::SecondFactorPolicy;
 pub use settings::{LimitSettings, Settings, TokenSettings, WebhookSettings};
 
 /// Live data or test data; a tenant's two modes share nothing but its settings.

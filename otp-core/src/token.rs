@@ -138,6 +138,8 @@ pub enum InvalidToken {
 ///     email: None,
 ///     phone: None,
 ///     amr: vec!["otp".to_owned()],
+///     auth_time: None,
+///     acr: None,
 ///     purpose: None,
 ///     context_hash: None,
 ///     custom: serde_json::Map::new(),

@@ -124,3 +124,24 @@ CREATE TABLE "suppression" (
 ) WITH (fillfactor = 85);
 CREATE INDEX suppression_owner ON "suppression" (owner, id);
 CREATE INDEX suppression_expires ON "suppression" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "totp_device" (
+    tenant bytea NOT NULL, id bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX totp_device_expires ON "totp_device" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "trusted_device" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, alias bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX trusted_device_owner ON "trusted_device" (owner, id);
+CREATE UNIQUE INDEX trusted_device_alias ON "trusted_device" (alias, tenant);
+CREATE INDEX trusted_device_expires ON "trusted_device" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "pending_sign_in" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX pending_sign_in_owner ON "pending_sign_in" (owner, id);
+CREATE INDEX pending_sign_in_expires ON "pending_sign_in" (expires_at) WHERE expires_at IS NOT NULL;

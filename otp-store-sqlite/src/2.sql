@@ -134,3 +134,24 @@ CREATE TABLE suppression (
 ) STRICT;
 CREATE INDEX suppression_owner ON suppression (owner, id);
 CREATE INDEX suppression_expires ON suppression (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE totp_device (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX totp_device_expires ON totp_device (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE trusted_device (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, alias BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX trusted_device_owner ON trusted_device (owner, id);
+CREATE UNIQUE INDEX trusted_device_alias ON trusted_device (alias);
+CREATE INDEX trusted_device_expires ON trusted_device (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE pending_sign_in (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX pending_sign_in_owner ON pending_sign_in (owner, id);
+CREATE INDEX pending_sign_in_expires ON pending_sign_in (expires_at) WHERE expires_at IS NOT NULL;

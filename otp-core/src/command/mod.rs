@@ -18,12 +18,15 @@ mod limits;
 mod plan_use;
 mod quota;
 mod request_otp;
+mod second_factor;
 mod session;
+mod sign_in;
 mod signup;
 mod suppression;
 mod tenants;
 mod time;
 mod told;
+mod totp;
 mod usage;
 mod users;
 mod verify_otp;
@@ -48,6 +51,9 @@ pub(crate) use suppression::{Suppress, Unsuppress};
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
 pub(crate) use time::NoteTime;
 pub(crate) use told::Told;
+pub(crate) use totp::{
+    By, ForgetDevice, Holder, NoteReveal, ProveTotp, Proven, PutRecovery, RegisterTotp, Registering, Step, Then,
+};
 pub(crate) use usage::{AddCounts, BeginMeasuring, FoldVisits, NoteErrors, NoteStorage};
 pub(crate) use users::{EraseUser, Erasing, NoteExport};
 pub(crate) use verify_otp::{Verified, VerifyOtp, Wanted};

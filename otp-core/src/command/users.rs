@@ -18,6 +18,7 @@ use crate::store::{Add, Changes, Command, Key, Kind, Read, Reads, Scope, Snapsho
 use crate::subject::{BucketKey, SubjectKey};
 use crate::suppression::Suppression;
 use crate::tenant::Space;
+use crate::totp::{PendingSignIn, TotpDevice, TrustedDevice};
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::User;
 
@@ -44,7 +45,15 @@ pub(crate) struct EraseUser {
 }
 
 /// What tells of a user beside its own row. The end of the trail's chain is read too, and stays.
-const HELD: [Kind; 4] = [Kind::Session, Kind::Challenge, Kind::Event, Kind::Reply];
+const HELD: [Kind; 7] = [
+    Kind::Session,
+    Kind::Challenge,
+    Kind::Event,
+    Kind::Reply,
+    Kind::TotpDevice,
+    Kind::TrustedDevice,
+    Kind::PendingSignIn,
+];
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +80,9 @@ impl Command for EraseUser {
             Read::owned::<Event>(subject.into(), PAGE),
             Read::owned::<StoredReply>(subject.into(), PAGE),
             Read::Record(Suppression::key_of(self.space, &self.subject)),
+            Read::Record(TotpDevice::key_of(self.space, &self.subject)),
+            Read::owned::<TrustedDevice>(subject.into(), PAGE),
+            Read::owned::<PendingSignIn>(subject.into(), PAGE),
         ];
         Reads { scope: Scope::Subject(self.space.tenant, self.bucket), wanted }
     }
@@ -113,7 +125,13 @@ impl Command for EraseUser {
 
 impl EraseUser {
     fn is_more(&self, seen: &Snapshot) -> bool {
-        let full = [seen.all::<Session>().count(), seen.all::<Event>().count(), seen.all::<StoredReply>().count()];
+        let full = [
+            seen.all::<Session>().count(),
+            seen.all::<Event>().count(),
+            seen.all::<StoredReply>().count(),
+            seen.all::<TrustedDevice>().count(),
+            seen.all::<PendingSignIn>().count(),
+        ];
         full.contains(&PAGE) || seen.all::<Challenge>().count() == CHALLENGES
     }
 

@@ -1,13 +1,14 @@
 //! Somebody says a code.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::EventSource;
 use super::quota::Quotas;
 use super::request_otp::{CHALLENGES, sliding};
+use super::second_factor::SecondFactor;
+use super::sign_in::Beginning;
 use crate::challenge::{Binding, Challenge, Verdict};
 use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
@@ -18,13 +19,13 @@ use crate::message::Channel;
 use crate::passcode::TypedCode;
 use crate::secret::{Digest32, Sealed};
 use crate::service::TenantContext;
-use crate::session::{RefreshToken, Session, SessionState};
+use crate::session::{RefreshToken, Session};
 use crate::store::{Add, Changes, Command, Key, Read, Reads, Scope, Snapshot};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
+use crate::totp::{NewToken, PendingSignIn};
 use crate::usage::{Counter, CounterKey, Span};
 use crate::user::{Consent, User};
-use crate::visit::Visit;
 
 /// What a right code is exchanged for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,10 @@ pub(crate) struct VerifyOtp {
     pub user: UserId,
     pub session: SessionId,
     pub refresh: RefreshToken,
+    /// The trusted device that the user signs in on, if they say so, by the digest of its token.
+    pub trusted: Option<Digest32>,
+    /// What the sign-in goes on with, if a second factor has to follow.
+    pub mfa_token: NewToken,
     pub events: [EventId; 3],
 }
 
@@ -65,6 +70,9 @@ pub(crate) struct Verified {
     pub session: Option<Session>,
     /// The written refresh token; only ever stored sealed, in a kept reply.
     pub refresh: Option<String>,
+    /// The sign-in that waits for a second factor, and its token; sealed as that is.
+    #[serde(default)]
+    pub pending: Option<(PendingSignIn, String)>,
     pub at: Timestamp,
     pub limit: Allowance,
     pub quota: Option<Allowance>,
@@ -85,6 +93,7 @@ impl Command for VerifyOtp {
             Read::Counter(self.users(Counter::Users)),
             Read::Counter(self.users(Counter::UsersErased)),
         ];
+        wanted.extend(SecondFactor::reads(self.space, &self.subject, self.trusted));
         wanted.extend(self.quotas().reads());
         if let Some(count) = self.network_guesses() {
             wanted.extend([Read::Counter(count), Read::Counter(count.before())]);
@@ -194,19 +203,24 @@ impl VerifyOtp {
         }
         let back = challenge.prefixes.iter().map(|prefix| Counter::PrefixLogins(*prefix));
         changes.adds.extend(back.map(|counter| Add::one(CounterKey::at(self.space, counter, Span::Day, self.now))));
+        let missing = self.second_factor(seen).missing().filter(|_| self.wanted == Wanted::Session);
+        let begins = self.wanted == Wanted::Session && missing.is_none();
         let mut user = match known {
-            Some(user) if self.wanted == Wanted::Session => User { last_login_at: self.now, ..user.clone() },
+            Some(user) if begins => User { last_login_at: self.now, ..user.clone() },
             Some(user) => user.clone(),
             None => self.new_user(&challenge, address),
         };
-        self.note_visit(&mut changes, known, &user);
+        self.beginning().note_visit(&mut changes, known, &user);
         if let Some(version) = self.consent.clone() {
             user.consent = Some(Consent { version, at: self.now });
         }
-        let session = (self.wanted == Wanted::Session).then(|| self.new_session(&user));
+        let begin = || self.beginning().session(&user, self.session, &self.refresh, self.client.clone());
+        let session = begins.then(begin);
+        let pending = missing.map(|enrol| self.pending(&user, challenge.id, known.is_none(), enrol));
         self.tell(&mut changes, &user, &challenge, known.is_none(), session.as_ref());
         if let Some(session) = &session {
             changes.put(session.clone());
+            self.second_factor(seen).note_trust(&mut changes);
         }
         let verified = Verified {
             user: user.clone(),
@@ -214,13 +228,33 @@ impl VerifyOtp {
             challenge: challenge.id,
             refresh: session.as_ref().map(|_| self.refresh.expose().expose().to_owned()),
             session,
+            pending: pending.clone().map(|pending| (pending, self.mfa_token.written.expose().to_owned())),
             at: self.now,
             limit: self.allowance(&challenge),
             quota: self.quotas().left(seen),
         };
+        changes.puts.extend(pending.map(Into::into));
         changes.put(user);
         changes.put(challenge);
         (Ok(verified), changes)
+    }
+
+    fn second_factor<'a>(&'a self, seen: &'a Snapshot) -> SecondFactor<'a> {
+        SecondFactor { context: &self.context, space: self.space, subject: &self.subject, now: self.now, seen }
+    }
+
+    fn pending(&self, user: &User, challenge: ChallengeId, is_new: bool, enrol: bool) -> PendingSignIn {
+        PendingSignIn {
+            token: self.mfa_token.digest,
+            space: self.space,
+            subject: self.subject,
+            bucket: self.bucket,
+            user: user.id,
+            challenge,
+            is_new,
+            enrol,
+            created_at: self.now,
+        }
     }
 
     fn new_user(&self, challenge: &Challenge, address: Sealed) -> User {
@@ -237,27 +271,8 @@ impl VerifyOtp {
         }
     }
 
-    fn new_session(&self, user: &User) -> Session {
-        let tokens = &self.context.tenant.settings.tokens;
-        let after = |seconds: u32| self.now + Duration::from_secs(seconds.into());
-        Session {
-            id: self.session,
-            space: self.space,
-            user: user.id,
-            subject: self.subject,
-            bucket: self.bucket,
-            channel: user.channel,
-            address: user.address.clone(),
-            client: self.client.clone(),
-            created_at: self.now,
-            refreshed_at: self.now,
-            idle_at: after(tokens.idle_ttl).min(after(tokens.session_ttl)),
-            expires_at: after(tokens.session_ttl),
-            refresh: self.refresh.digest(),
-            generation: 1,
-            valid_from: 1,
-            state: SessionState::Open,
-        }
+    fn beginning(&self) -> Beginning<'_> {
+        Beginning { context: &self.context, space: self.space, now: self.now }
     }
 
     fn tell(&self, changes: &mut Changes, user: &User, challenge: &Challenge, is_new: bool, session: Option<&Session>) {
@@ -282,18 +297,6 @@ impl VerifyOtp {
 
     fn source<'a>(&self, person: &'a Person) -> EventSource<'a> {
         EventSource { space: self.space, at: self.now, person: Some(person) }
-    }
-
-    /// The first sign-in of an hour and of a day tells that the user was there.
-    fn note_visit(&self, changes: &mut Changes, known: Option<&User>, user: &User) {
-        let is_first =
-            |span: Span| known.is_none_or(|known| span.start(known.last_login_at) != span.start(user.last_login_at));
-        if is_first(Span::Hour) {
-            changes.adds.push(self.hourly(Counter::ActiveUsers));
-        }
-        if is_first(Span::Day) {
-            changes.put(Visit::of(user, &self.context.keys, self.now));
-        }
     }
 
     fn usage(&self, outcome: Counter) -> Vec<Add> {

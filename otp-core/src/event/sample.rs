@@ -41,6 +41,10 @@ impl EventKind {
             EventKind::UserLoggedOut => {
                 EventData::UserLoggedOut { session_id: Some(session_id), everywhere: false, sessions: 1 }
             }
+            EventKind::TotpEnabled => EventData::TotpEnabled {},
+            EventKind::TotpDisabled => EventData::TotpDisabled {},
+            EventKind::TotpFailed => EventData::TotpFailed { remaining_attempts: 4 },
+            EventKind::RecoveryCodeUsed => EventData::RecoveryCodeUsed { remaining: 9 },
             EventKind::UserDeleted => EventData::UserDeleted { user_id: UserId::from_bytes(ID) },
             EventKind::QuotaWarning => EventData::QuotaWarning { period, used: 400, limit: 500, renewed_at: LATER },
             EventKind::QuotaExceeded => EventData::QuotaExceeded { period, used: 500, limit: 500, renewed_at: LATER },

@@ -153,6 +153,10 @@ impl EventKind {
                 | UserLoggedIn
                 | UserLoggedOut
                 | MessageDelivered
+                | TotpEnabled
+                | TotpDisabled
+                | TotpFailed
+                | RecoveryCodeUsed
                 | MessageFailed
                 | RateLimitExceeded
         )

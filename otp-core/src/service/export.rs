@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::caller::{SealedClient, place};
-use super::{Caller, Service, SuppressionView, UserView};
+use super::{Caller, Service, SuppressionView, TotpStatus, UserView};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::command::NoteExport;
@@ -19,6 +19,7 @@ use crate::session::{Session, SessionState};
 use crate::store::{FromRecord, Key, Read, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::suppression::Suppression;
+use crate::totp::{PendingSignIn, TotpDevice, TrustedDevice};
 use crate::user::User;
 use crate::webhook::People;
 
@@ -42,6 +43,10 @@ pub struct UserExport {
     pub limits: Value,
     /// Why nothing is sent to them, if nothing is.
     pub suppression: Option<Value>,
+    /// Their authenticator and its recovery codes, as far as they are no secret, and sign-ins that wait for it; null without.
+    pub second_factor: Value,
+    /// Devices that a second factor is not asked for on.
+    pub trusted_devices: Vec<Value>,
     /// Answers kept for idempotency keys.
     pub kept_replies: Vec<Value>,
     /// When it was made.
@@ -78,6 +83,7 @@ impl Reader<'_> {
         let (messages, reports) = self.messages(&events).await?;
         let told =
             |message: &Message| self.message(message, reports.iter().find(|report| report.message == message.id));
+        let trusted: Vec<TrustedDevice> = self.all(subject).await?;
         let kept_reply = |reply: &StoredReply| json!({"createdAt": text(reply.created_at)});
         Ok(UserExport {
             user: UserView::of(self.user, self.keys)?,
@@ -87,6 +93,8 @@ impl Reader<'_> {
             events: events.iter().map(|event| self.event(event)).collect::<Result<_, _>>()?,
             limits: self.limits(now).await?,
             suppression: self.suppression().await?,
+            second_factor: self.second_factor(subject, now).await?,
+            trusted_devices: trusted.iter().map(|device| self.trusted(device)).collect::<Result<_, _>>()?,
             kept_replies: replies.iter().map(kept_reply).collect(),
             exported_at: now,
         })
@@ -150,6 +158,39 @@ impl Reader<'_> {
         Ok(json!({"codesSentAt": sent, "wrongGuessesAt": wrong}))
     }
 
+    async fn second_factor(&self, subject: SmallBytes, now: Timestamp) -> Result<Value, Error> {
+        let waiting: Vec<PendingSignIn> = self.all(subject).await?;
+        let key = TotpDevice::key_of(self.user.space, &self.user.subject);
+        let seen = self.service.inner.store.read(vec![Read::Record(key)]).await?;
+        let device = seen.one::<TotpDevice>();
+        if device.is_none() && waiting.is_empty() {
+            return Ok(Value::Null);
+        }
+        let status = TotpStatus::of(device, now);
+        let wrong = device.map(|device| device.wrong_guesses.iter().copied().map(text).collect::<Vec<_>>());
+        Ok(json!({
+            "type": status.kind,
+            "createdAt": device.map(|device| text(device.created_at)),
+            "enabledAt": status.enabled_at.map(text),
+            "recoveryCodesLeft": status.recovery_codes_left,
+            "recoveryCodesCreatedAt": device.and_then(|device| Some(text(device.recovery.as_ref()?.created_at))),
+            "wrongGuessesAt": wrong,
+            "waitingSignInsAt": waiting.iter().map(|waiting| text(waiting.created_at)).collect::<Vec<_>>(),
+        }))
+    }
+
+    fn trusted(&self, device: &TrustedDevice) -> Result<Value, Error> {
+        let client = self.client(&device.subject, device.client.as_ref())?;
+        Ok(json!({
+            "deviceId": device.id,
+            "createdAt": text(device.created_at),
+            "lastUsedAt": device.last_used_at.map(text),
+            "expiresAt": text(device.ends_at()),
+            "ip": client.ip,
+            "userAgent": client.user_agent,
+        }))
+    }
+
     fn session(&self, session: &Session) -> Result<Value, Error> {
         let client = self.client(&session.subject, session.client.as_ref())?;
         let (state, ended_at, reason) = match session.state {
@@ -164,6 +205,7 @@ impl Reader<'_> {
             "createdAt": text(session.created_at),
             "refreshedAt": text(session.refreshed_at),
             "expiresAt": text(session.idle_at),
+            "secondFactorAt": session.second_factor.map(|factor| text(factor.at)),
             "ip": client.ip,
             "userAgent": client.user_agent,
         }))

@@ -26,6 +26,7 @@ use crate::session::RefreshToken;
 use crate::store::{Key, Lease, Read};
 use crate::subject::{Address, BucketKey, SubjectKey};
 use crate::tenant::Mode;
+use crate::totp::{MFA_TOKEN, TRUST_TOKEN};
 
 /// The purpose of a code unless another is named.
 pub const LOGIN: &str = "login";
@@ -128,6 +129,8 @@ pub struct OtpVerification {
     pub context: Option<String>,
     /// The version of the tenant's terms that the user accepts with it, as the tenant names it: 1 to 64 characters.
     pub consent: Option<String>,
+    /// The token of a trusted device: on one, no second factor is asked for.
+    pub trusted_device: Option<Secret>,
     /// The end user's side.
     pub client: Client,
     /// The caller's idempotency key.
@@ -153,6 +156,7 @@ impl OtpVerification {
             purpose: LOGIN.to_owned(),
             context: None,
             consent: None,
+            trusted_device: None,
             client: Client::default(),
             idempotency: None,
         }
@@ -255,13 +259,16 @@ impl Service {
     /// Accepts a right code, once ever, and begins a session.
     ///
     /// # Errors
+    /// [`Error::SecondFactorRequired`] when the code was right and the tenant wants more: nothing went wrong, and the sign-in
+    /// goes on with [`complete_sign_in`](Self::complete_sign_in).
+    ///
     /// [`Error::OtpNotFound`], [`Error::OtpInvalid`], [`Error::OtpExpired`], [`Error::OtpAttemptsExceeded`],
     /// [`Error::Invalid`], [`Error::RateLimited`], [`Error::PlanLimit`], [`Error::IdempotencyConflict`],
     /// [`Error::Store`]. A wrong guess is counted before the answer, whatever becomes of the answer.
     pub async fn verify_otp(&self, caller: &Caller, verification: OtpVerification) -> Result<Answer<SignedIn>, Error> {
         let context = self.current(caller).await?;
         let Answer { value, replayed } = self.verify(caller, &context, verification, Wanted::Session).await?;
-        Ok(Answer { value: self.signed_in(&context, value)?, replayed })
+        Ok(Answer { value: self.signed_in(&context, value, replayed)?, replayed })
     }
 
     /// Accepts a right code, once ever, and gives a signed proof of it instead of a session.
@@ -331,6 +338,8 @@ impl Service {
             user: UserId::new(now, random),
             session,
             refresh: RefreshToken::new(keys, caller.space.tenant, session, random.bytes()),
+            trusted: verification.trusted_device.and_then(|token| TRUST_TOKEN.digest(token.expose())),
+            mfa_token: MFA_TOKEN.write(random.bytes()),
             events: [(); 3].map(|()| EventId::new(now, random)),
         })
     }

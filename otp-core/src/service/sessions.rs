@@ -50,10 +50,10 @@ pub struct SignedIn {
 
 /// A user whose access token was checked against the live session.
 pub struct Me {
-    context: std::sync::Arc<TenantContext>,
-    session: Session,
-    user: User,
-    generation: u32,
+    pub(super) context: std::sync::Arc<TenantContext>,
+    pub(super) session: Session,
+    pub(super) user: User,
+    pub(super) generation: u32,
     /// The address, if it is an e-mail address.
     pub email: Option<String>,
     /// The address, if it is a phone number.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::caller::place;
 use super::context::{Issuer, TenantContext};
 use super::otp::Proof;
-use super::{Service, SignedIn};
+use super::{SecondFactorRequired, Service, SignedIn};
 use crate::clock::Timestamp;
 use crate::command::{Refreshed, Verified};
 use crate::error::Error;
@@ -53,6 +53,8 @@ impl TenantContext {
             email: None,
             phone: None,
             amr,
+            auth_time: None,
+            acr: None,
             purpose: None,
             context_hash: None,
             custom: serde_json::Map::new(),
@@ -61,7 +63,22 @@ impl TenantContext {
 }
 
 impl Service {
-    pub(super) fn signed_in(&self, context: &TenantContext, verified: Verified) -> Result<SignedIn, Error> {
+    pub(super) fn signed_in(
+        &self,
+        context: &TenantContext,
+        verified: Verified,
+        replayed: bool,
+    ) -> Result<SignedIn, Error> {
+        if let Some((pending, token)) = verified.pending {
+            return Err(Error::SecondFactorRequired(Box::new(SecondFactorRequired {
+                mfa_token: Secret::from(token),
+                expires_at: pending.ends_at(),
+                enrol: pending.enrol,
+                limit: verified.limit,
+                quota: verified.quota,
+                replayed,
+            })));
+        }
         let (Some(session), Some(refresh)) = (verified.session, verified.refresh) else {
             return Err(Error::Internal("a session was wanted and none began".to_owned()));
         };
@@ -73,7 +90,7 @@ impl Service {
         self.with_tokens(context, refreshed.session, refreshed.refresh, refreshed.at, false)
     }
 
-    fn with_tokens(
+    pub(super) fn with_tokens(
         &self,
         context: &TenantContext,
         session: Session,
@@ -86,12 +103,19 @@ impl Service {
         let lifetime = Duration::from_secs(settings.access_ttl.into());
         let expires_at = whole_seconds((at + lifetime).min(session.idle_at));
         let (email, phone) = by_channel(session.channel, address);
+        let base = context.claims(session.user.to_string(), session.jti(), session.space.mode, at, expires_at);
+        let mut amr = base.amr.clone();
+        amr.extend(session.second_factor.map(|factor| factor.by.as_str().to_owned()));
+        let proven_at = session.second_factor.map_or(session.created_at, |factor| factor.at);
         let claims = Claims {
             sid: Some(session.id),
+            amr,
+            auth_time: Some(proven_at.as_secs()),
+            acr: Some(if session.second_factor.is_some() { "2fa" } else { "1fa" }.to_owned()),
             email: email.clone(),
             phone: phone.clone(),
             custom: settings.custom_claims.clone(),
-            ..context.claims(session.user.to_string(), session.jti(), session.space.mode, at, expires_at)
+            ..base
         };
         Ok(SignedIn {
             token: context.sign(session.space.mode, TokenType::Access, &claims)?,

@@ -23,6 +23,7 @@ use crate::signing::StoredSigningKey;
 use crate::signup::{Signup, SignupToken};
 use crate::suppression::Suppression;
 use crate::tenant::Tenant;
+use crate::totp::{PendingSignIn, TotpDevice, TrustedDevice};
 use crate::user::User;
 use crate::visit::{Visit, Visitors};
 use crate::webhook::{Delivery, Endpoint};
@@ -319,4 +320,10 @@ records! {
     MessageReport(MessageReport) = "message_report";
     /// A recipient that nothing is sent to.
     Suppression(Suppression) = "suppression";
+    /// A device that makes codes.
+    TotpDevice(TotpDevice) = "totp_device";
+    /// A device that a second factor is not asked for on.
+    TrustedDevice(TrustedDevice) = "trusted_device";
+    /// A sign-in that waits for its second factor.
+    PendingSignIn(PendingSignIn) = "pending_sign_in";
 }

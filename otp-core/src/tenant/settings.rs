@@ -10,6 +10,7 @@ use super::channels::Channels;
 use super::look::{Branding, EmailSettings};
 use super::passcode::PasscodeSettings;
 use super::privacy::PrivacySettings;
+use super::second_factor::SecondFactorPolicy;
 use crate::access::{OriginPattern, parse_network};
 use crate::error::{Error, InvalidField};
 use crate::event::EventFilter;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// Form and life of codes.
     pub passcode: PasscodeSettings,
+    /// Whether users need more than a code to sign in.
+    pub second_factor: SecondFactorPolicy,
     /// The ways messages travel.
     pub channels: Channels,
     /// How messages look.

@@ -36,6 +36,10 @@ pub struct Claims {
     pub phone: Option<String>,
     /// How the user proved who they are (RFC 8176).
     pub amr: Vec<String>,
+    /// When the user last proved it; of an access token only.
+    pub auth_time: Option<i64>,
+    /// How much was proven: `1fa`, or `2fa` with a second factor. Of an access token only.
+    pub acr: Option<String>,
     /// What a proof was asked for.
     pub purpose: Option<String>,
     /// A digest of what a proof approves.
@@ -47,8 +51,23 @@ pub struct Claims {
 
 impl Claims {
     /// The names that [`custom`](Claims::custom) cannot use.
-    pub const RESERVED: [&'static str; 13] =
-        ["iss", "sub", "aud", "sid", "jti", "iat", "nbf", "exp", "email", "phone", "amr", "purpose", "context_hash"];
+    pub const RESERVED: [&'static str; 15] = [
+        "iss",
+        "sub",
+        "aud",
+        "sid",
+        "jti",
+        "iat",
+        "nbf",
+        "exp",
+        "email",
+        "phone",
+        "amr",
+        "auth_time",
+        "acr",
+        "purpose",
+        "context_hash",
+    ];
 }
 
 impl Serialize for Claims {
@@ -65,6 +84,8 @@ impl Serialize for Claims {
         serialize_some(&mut map, "email", self.email.as_ref())?;
         serialize_some(&mut map, "phone", self.phone.as_ref())?;
         map.serialize_entry("amr", &self.amr)?;
+        serialize_some(&mut map, "auth_time", self.auth_time.as_ref())?;
+        serialize_some(&mut map, "acr", self.acr.as_ref())?;
         serialize_some(&mut map, "purpose", self.purpose.as_ref())?;
         serialize_some(&mut map, "context_hash", self.context_hash.as_ref())?;
         for (name, value) in &self.custom {
@@ -99,6 +120,8 @@ impl<'de> Deserialize<'de> for Claims {
             email: claims.optional("email")?,
             phone: claims.optional("phone")?,
             amr: claims.required("amr")?,
+            auth_time: claims.optional("auth_time")?,
+            acr: claims.optional("acr")?,
             purpose: claims.optional("purpose")?,
             context_hash: claims.optional("context_hash")?,
             custom: claims.0,

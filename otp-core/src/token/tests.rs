@@ -30,6 +30,8 @@ fn claims() -> Claims {
         email: Some("ann@example.org".to_owned()),
         phone: None,
         amr: vec!["otp".to_owned()],
+        auth_time: None,
+        acr: None,
         purpose: None,
         context_hash: None,
         custom: Map::from_iter([("role".to_owned(), json!("clerk"))]),

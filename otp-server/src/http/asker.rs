@@ -241,8 +241,7 @@ impl Asker {
     /// The signed-in user.
     pub async fn user(&self, app: &App) -> Result<Me, Problem> {
         let Credential::Token(token) = &self.credential else {
-            let detail = "send the access token as Authorization: Bearer TOKEN";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_token", detail));
+            return Err(missing_token());
         };
         let me = app.service.me(token.expose()).await?;
         self.call.tell(me.space());
@@ -253,6 +252,30 @@ impl Asker {
         }
         Ok(me)
     }
+}
+
+/// Whose second factor a request is about.
+pub enum Claimant {
+    /// That of a signed-in user.
+    User(Box<Me>),
+    /// That of somebody whose sign-in waits for it; who it is, the `mfaToken` in the body tells.
+    SigningIn(Box<Caller>),
+}
+
+impl Asker {
+    /// Whoever shows an access token, or a key and in the body what a sign-in goes on with.
+    pub async fn claimant(&self, app: &App) -> Result<Claimant, Problem> {
+        match &self.credential {
+            Credential::Key(key) => Ok(Claimant::SigningIn(Box::new(self.authenticate(app, key).await?))),
+            _ => Ok(Claimant::User(Box::new(self.user(app).await?))),
+        }
+    }
+}
+
+/// There is neither an access token nor an `mfaToken`.
+pub fn missing_token() -> Problem {
+    let detail = "send the access token as Authorization: Bearer TOKEN";
+    Problem::new(StatusCode::UNAUTHORIZED, "missing_token", detail)
 }
 
 fn missing_key() -> Problem {

@@ -23,6 +23,7 @@ use super::limits;
 use super::problem::Problem;
 use super::recipient::{self, ChannelName, StepBody};
 use super::templates;
+use super::totp::{self, MfaRequiredBody};
 
 /// Asks for a code.
 #[derive(Deserialize, ToSchema)]
@@ -202,7 +203,7 @@ pub fn mark_replay(response: &mut Response, replayed: bool) {
 
 /// Whose address and browser count: what a server says of its user, or the client itself. A server that says nothing has
 /// no client address: its own would lump all its users together.
-fn end_user(asker: &Asker, caller: &Caller, named: Option<ClientBody>) -> Client {
+pub fn end_user(asker: &Asker, caller: &Caller, named: Option<ClientBody>) -> Client {
     let own = asker.client();
     match (caller.key_type(), named) {
         (Some(KeyType::Publishable), _) => own,
@@ -234,6 +235,8 @@ pub struct VerifyOtpBody {
     /// The version of your terms that the user accepts with it; kept with the user.
     #[schema(example = "2026-01")]
     consent: Option<String>,
+    /// The `deviceToken` of a trusted device: on one, no second factor is asked for.
+    device_token: Option<String>,
     /// What a right code is exchanged for.
     #[schema(default = "session")]
     result: Option<ResultBody>,
@@ -291,6 +294,7 @@ pub struct ProofBody {
 #[allow(dead_code)] // for the document: a handler answers with one or the other
 pub enum Verified {
     Session(SignedInBody),
+    SecondFactor(MfaRequiredBody),
     Proof(ProofBody),
 }
 
@@ -323,6 +327,7 @@ pub async fn verify_otp(
         purpose: body.purpose.unwrap_or_else(|| "login".to_owned()),
         context: body.context,
         consent: body.consent,
+        trusted_device: body.device_token.map(Secret::from),
         client: end_user(&asker, &caller, body.client),
         idempotency,
     };
@@ -332,35 +337,46 @@ pub async fn verify_otp(
         mark_replay(&mut response, answer.replayed);
         return Ok(response);
     }
-    let answer = app.service.verify_otp(&caller, verification).await?;
-    let (limit, quota) = (answer.value.limit, answer.value.quota);
-    let mut response = signed_in(answer);
+    let (mut response, limit, quota) = match app.service.verify_otp(&caller, verification).await {
+        Ok(answer) => {
+            let (limit, quota) = (answer.value.limit, answer.value.quota);
+            (signed_in(answer), limit, quota)
+        }
+        Err(otp_core::Error::SecondFactorRequired(required)) => {
+            (totp::required(&required), Some(required.limit), required.quota)
+        }
+        Err(error) => return Err(error.into()),
+    };
     limit.iter().for_each(|limit| limits::limit(response.headers_mut(), limit));
     tell_quota(&mut response, &caller, quota);
     Ok(response)
 }
 
+impl From<SignedIn> for SignedInBody {
+    fn from(signed_in: SignedIn) -> Self {
+        Self {
+            success: true,
+            token: text(&signed_in.token),
+            token_type: "Bearer",
+            expires_at: signed_in.expires_at.to_string(),
+            refresh_token: text(&signed_in.refresh_token),
+            refresh_expires_at: signed_in.refresh_expires_at.to_string(),
+            user_id: signed_in.user_id.to_string(),
+            email: signed_in.email,
+            phone: signed_in.phone,
+            is_new_user: signed_in.is_new_user,
+            session_id: signed_in.session_id.to_string(),
+        }
+    }
+}
+
 /// The answer that carries tokens.
 pub fn signed_in(answer: Answer<SignedIn>) -> Response {
-    let signed_in = answer.value;
-    let body = SignedInBody {
-        success: true,
-        token: text(&signed_in.token),
-        token_type: "Bearer",
-        expires_at: signed_in.expires_at.to_string(),
-        refresh_token: text(&signed_in.refresh_token),
-        refresh_expires_at: signed_in.refresh_expires_at.to_string(),
-        user_id: signed_in.user_id.to_string(),
-        email: signed_in.email,
-        phone: signed_in.phone,
-        is_new_user: signed_in.is_new_user,
-        session_id: signed_in.session_id.to_string(),
-    };
-    let mut response = Json(body).into_response();
+    let mut response = Json(SignedInBody::from(answer.value)).into_response();
     mark_replay(&mut response, answer.replayed);
     response
 }
 
-fn text(secret: &Secret) -> String {
+pub fn text(secret: &Secret) -> String {
     secret.expose().to_owned()
 }

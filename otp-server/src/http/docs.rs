@@ -136,6 +136,32 @@ problem_sets! {
     /// Of the route that takes a code.
     CodeProblems:
         "404" => "`otp_not_found`: no code is open.";
+    /// Of routes about one's own second factor, which may also end a sign-in.
+    FactorProblems:
+        "401" => "`missing_token`, `invalid_token`, `missing_api_key`, `invalid_api_key`, `invalid_mfa_token`; `otp_invalid`.",
+        "403" => "`customer_suspended`, `customer_cancelled`, `origin_not_allowed`, `ip_not_allowed`; `step_up_required`: no \
+                  second factor was shown within the last five minutes.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
+    /// Of routes about the second factor of somebody whom the caller names.
+    NamedFactorProblems:
+        "401" => "`missing_api_key`, `invalid_api_key`; `otp_invalid`.",
+        "403" => "`secret_key_required`, `secret_key_in_browser`, `scope_required`, `customer_suspended`.",
+        "404" => "`not_found`: there is no authenticator, or `userId` reads as the id of a user that is not yours.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done; without `retryAfter`, it is unknown whether it was.";
+    /// Of routes that need an authenticator.
+    NoFactorProblems:
+        "404" => "`not_found`: there is no authenticator.";
+    /// Of routes that judge a code of an authenticator.
+    GuessProblems:
+        "429" => "`rate_limit_exceeded`: five were wrong within five minutes; see `Retry-After`.";
+    /// Of routes that set an authenticator up.
+    InUseProblems:
+        "409" => "`conflict`: one is in use already.";
+    /// Of the route that takes a name in its query.
+    NameProblems:
+        "400" => "`invalid_user_id`, `missing_field`.";
     /// Of routes by which anybody signs up.
     SignupProblems:
         "403" => "`signup_closed`: whoever runs the installation creates the customers.",

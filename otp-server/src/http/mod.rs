@@ -35,6 +35,11 @@ mod signup_page;
 mod standing;
 mod suppressions;
 mod templates;
+mod totp;
+mod totp_code;
+mod totp_devices;
+mod totp_named;
+mod totp_recovery;
 mod usage;
 mod users;
 mod webhooks;
@@ -109,6 +114,7 @@ impl App {
     components(schemas(problem::ProblemBody)),
     tags(
         (name = "Sign-in", description = "Codes, tokens and sessions of end users."),
+        (name = "Second factor", description = "Authenticator apps, recovery codes and trusted devices."),
         (name = "Signup", description = "Becoming a customer."),
         (name = "Customers", description = "Customers of the installation and their API keys."),
         (name = "Configuration", description = "What customers set up for themselves."),
@@ -130,6 +136,22 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(sessions::logout))
         .routes(paths!(sessions::list))
         .routes(paths!(sessions::end))
+        .routes(paths!(totp::register))
+        .routes(paths!(totp::enable))
+        .routes(paths!(totp::disable))
+        .routes(paths!(totp::status))
+        .routes(paths!(totp::verify))
+        .routes(paths!(totp_recovery::renew))
+        .routes(paths!(totp_devices::list))
+        .routes(paths!(totp_devices::forget))
+        .routes(paths!(totp_named::register))
+        .routes(paths!(totp_named::enable))
+        .routes(paths!(totp_named::disable))
+        .routes(paths!(totp_named::replace))
+        .routes(paths!(totp_named::status))
+        .routes(paths!(totp_named::verify))
+        .routes(paths!(totp_code::generate))
+        .routes(paths!(totp_code::verify))
         .routes(paths!(docs::jwks))
         .routes(paths!(docs::customer_jwks))
         .routes(paths!(docs::customer_test_jwks))

@@ -135,6 +135,8 @@ fn status_of(error: &Error) -> StatusCode {
         Error::OtpNotFound | Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::OtpInvalid { .. } | Error::OtpExpired | Error::OtpAttemptsExceeded => StatusCode::UNAUTHORIZED,
         Error::InvalidApiKey | Error::InvalidToken | Error::SignupRefused => StatusCode::UNAUTHORIZED,
+        Error::SecondFactorRequired(_) | Error::InvalidMfaToken => StatusCode::UNAUTHORIZED,
+        Error::StepUpRequired => StatusCode::FORBIDDEN,
         Error::BillingNotConfigured => StatusCode::PAYMENT_REQUIRED,
         Error::InvalidRefreshToken | Error::RefreshTokenReused => StatusCode::UNAUTHORIZED,
         Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,

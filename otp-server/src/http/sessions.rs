@@ -49,7 +49,7 @@ pub async fn me(State(app): State<Arc<App>>, asker: Asker) -> Result<Json<MeBody
         created_at: me.created_at().to_string(),
         last_login: me.last_login_at().to_string(),
         session_id: me.session_id().to_string(),
-        totp_enabled: false,
+        totp_enabled: app.service.totp_status(&me).await?.enabled,
     }))
 }
 

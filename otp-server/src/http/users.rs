@@ -196,6 +196,12 @@ pub struct ExportData {
     /// Why nothing is sent to them, if nothing is.
     #[schema(value_type = Option<Object>)]
     suppression: Option<Value>,
+    /// The authenticator and its recovery codes, as far as they are no secret; null without.
+    #[schema(value_type = Option<Object>)]
+    second_factor: Value,
+    /// Devices that a second factor is not asked for on.
+    #[schema(value_type = Vec<Object>)]
+    trusted_devices: Vec<Value>,
     /// Answers kept for idempotency keys.
     #[schema(value_type = Vec<Object>)]
     kept_replies: Vec<Value>,
@@ -218,6 +224,8 @@ impl From<UserExport> for ExportData {
             events: export.events,
             limits: export.limits,
             suppression: export.suppression,
+            second_factor: export.second_factor,
+            trusted_devices: export.trusted_devices,
             kept_replies: export.kept_replies,
         }
     }

@@ -22,6 +22,7 @@ use tower::ServiceExt;
 
 use crate::call::{Call, Reply, post};
 use crate::document;
+use crate::factors::{Shared, Sparing};
 use crate::store::TestStore;
 use crate::zone::Zone;
 
@@ -78,6 +79,7 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub inbox: Arc<Inbox>,
     pub zone: Arc<Zone>,
+    pub hasher: Arc<Sparing>,
     /// Every documented operation that answered, with the status.
     pub produced: Mutex<BTreeSet<(String, u16)>>,
 }
@@ -189,11 +191,13 @@ impl World {
         let store = Arc::new(TestStore::default());
         let (clock, inbox) = (Arc::new(ManualClock::default()), Arc::new(Inbox::default()));
         let zone = Arc::new(Zone::default());
+        let hasher = Arc::new(Sparing::default());
         let service = |seed| {
             Service::builder(store.clone(), KeyRing::generate(&SeededRandom::new(1)))
                 .clock(clock.clone())
                 .mailer(inbox.clone())
                 .resolver(zone.clone())
+                .password_hasher(Shared(hasher.clone()))
                 .random(SeededRandom::new(seed))
                 .plans(plans.clone())
                 .issuer(ISSUER)
@@ -210,7 +214,7 @@ impl World {
         let service = service(2).build();
         let app = app(service.clone());
         let router = routes(app.clone());
-        Self { app, router, closed, service, store, clock, inbox, zone, produced: Mutex::default() }
+        Self { app, router, closed, service, store, clock, inbox, zone, hasher, produced: Mutex::default() }
     }
 
     /// Sends a request to the routes and checks what is so of every answer.

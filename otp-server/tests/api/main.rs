@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)] // clippy sees only the functions marked #[test] as tests
 
 mod analytics;
+mod apps;
 mod audit;
 mod bodies;
 mod call;
@@ -17,6 +18,7 @@ mod cors;
 mod customers;
 mod document;
 mod domains;
+mod factors;
 mod harness;
 mod idempotency;
 mod keys;
@@ -35,6 +37,8 @@ mod statuses;
 mod store;
 mod strangers;
 mod templates;
+mod totp;
+mod totp_named;
 mod users;
 mod webhooks;
 mod zone;

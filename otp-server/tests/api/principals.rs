@@ -5,6 +5,7 @@ use otp_core::{Mode, SeededRandom};
 use serde_json::json;
 
 use crate::call::{Call, delete, get, post, put};
+use crate::factors::Factor;
 use crate::harness::{ADMIN, Asked, Customer, SignedIn, SignupMail, World, signup};
 
 /// `ok` is a success; otherwise the code of the refusal by the list below.
@@ -17,6 +18,22 @@ POST /auth/refresh                ok    ok    ok    ref!  ref!  key!  key!  ok  
 POST /auth/logout                 tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
 GET /auth/sessions                tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
 DELETE /auth/sessions/SESSION     tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+POST /auth/totp/register          tok?  tok?  tok?  tok?  tok?  key!  key!  tok?  tok?  ok
+POST /auth/totp/enable            tok?  tok?  tok?  tok?  tok?  key!  key!  tok?  tok?  ok
+POST /auth/totp/disable           tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+GET /auth/totp/status             tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+POST /auth/totp/verify            tok?  tok?  tok?  tok?  tok?  key!  key!  tok?  tok?  ok
+POST /auth/totp/recovery-codes    tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+GET /auth/totp/devices            tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+DELETE /auth/totp/devices/DEVICE  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  tok?  ok
+POST /api/otp/register            key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /api/otp/enable               key?  sk    ok    404   404   key!  key!  key?  key?  key?
+PUT /api/otp/disable              key?  sk    ok    404   404   key!  key!  key?  key?  key?
+PUT /api/otp/recovery             key?  sk    ok    404   404   key!  key!  key?  key?  key?
+GET /api/otp/status?userId=eve    key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /api/otp/verify              key?  sk    ok    404   404   key!  key!  key?  key?  key?
+POST /api/code/generate           key?  sk    scope scope scope key!  key!  key?  key?  key?
+POST /api/code/verify             key?  sk    ok    404   404   key!  key!  key?  key?  key?
 GET /.well-known/jwks.json        ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /auth/ID/.well-known/jwks.json ok   ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /auth/ID/test/.well-known/jwks.json ok ok ok ok   ok    ok    ok    ok    ok    ok
@@ -100,7 +117,7 @@ GET /docs/                        ok    ok    ok    ok    ok    ok    ok    ok  
 GET /metrics                      gone  gone  gone  gone  gone  gone  gone  gone  gone  gone
 ";
 
-const WORDS: [(&str, &str); 15] = [
+const WORDS: [(&str, &str); 16] = [
     ("ok", "200"),
     ("ok", "201"),
     ("ok", "202"),
@@ -112,6 +129,7 @@ const WORDS: [(&str, &str); 15] = [
     ("ref!", "401 invalid_refresh_token"),
     ("sig!", "403 invalid_signature"),
     ("sk", "403 secret_key_required"),
+    ("scope", "403 scope_required"),
     ("adm", "403 administrator_required"),
     ("404", "404 not_found"),
     ("otp0", "404 otp_not_found"),
@@ -129,6 +147,7 @@ struct Cast {
     signup: Option<SignupMail>,
     endpoint: String,
     delivery: String,
+    factor: Factor,
     credentials: Vec<Option<String>>,
 }
 
@@ -143,6 +162,8 @@ impl Cast {
             cast.endpoint = cast.world.endpoint(&cast.customer).await;
             cast.delivery = cast.world.delivery(&cast.customer).await;
         }
+        cast.factor = Factor::for_operation(&cast.world, &cast.customer, &cast.user, route).await;
+        cast.credentials[9] = Some(cast.factor.token.clone());
         cast
     }
 
@@ -186,6 +207,7 @@ impl Cast {
             signup: None,
             endpoint,
             delivery,
+            factor: Factor::default(),
             credentials: credentials.into(),
         }
     }
@@ -197,6 +219,7 @@ impl Cast {
         let path = path.replace("MESSAGE", &self.message);
         let path =
             path.replace("SESSION", &self.user.session).replace("USER", &self.user.user).replace("DOMAIN", "acme.com");
+        let path = path.replace("DEVICE", &self.factor.device);
         let body = match route {
             "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
             "POST /auth/verify-otp" => self.asked.body(),
@@ -217,7 +240,7 @@ impl Cast {
             "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z"}),
             "POST /admin/webhooks/test" => json!({"endpointId": self.endpoint}),
             "PUT /admin/customers/ID/status" => json!({"status": "suspended"}),
-            _ => json!({}),
+            _ => self.factor.body(&self.world, route).unwrap_or_else(|| json!({})),
         };
         match method {
             "GET" => get(path),
@@ -267,7 +290,8 @@ fn every_documented_operation_has_a_row() {
         .map(|(route, _)| {
             let route = route.split('?').next().unwrap_or_default();
             let route = route.replace("USER/sessions/SESSION", "{id}/sessions/{sessionId}").replace("USER", "{id}");
-            let route = route.replace("/auth/ID", "/auth/{customerId}").replace("SESSION", "{id}");
+            let route =
+                route.replace("/auth/ID", "/auth/{customerId}").replace("DEVICE", "{id}").replace("SESSION", "{id}");
             let route = route.replace("/versions/1/", "/versions/{version}/");
             let route = route.replace("DELIVERY/retry", "{deliveryId}/retry");
             let route = route.replace("ENDPOINT", "{id}").replace("DELIVERY", "{id}");

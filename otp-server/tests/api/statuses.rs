@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Reply, delete, get, post, put};
 use crate::document::{document, documented};
+use crate::factors::{Factor, is_of_factors, of_nobody};
 use crate::harness::{ADMIN, Asked, Customer, SignedIn, SignupMail, World, signup};
 use crate::store::Fault;
 
@@ -77,6 +78,7 @@ fn every_route_is_documented() {
         DELETE /admin/users/{id}/sessions/{sessionId}\n\
         DELETE /admin/webhooks/endpoints/{id}\n\
         DELETE /auth/sessions/{id}\n\
+        DELETE /auth/totp/devices/{id}\n\
         GET /.well-known/jwks.json\n\
         GET /admin/analytics\n\
         GET /admin/analytics/errors\n\
@@ -104,8 +106,11 @@ fn every_route_is_documented() {
         GET /admin/webhooks/deliveries/{id}\n\
         GET /admin/webhooks/endpoints\n\
         GET /admin/webhooks/endpoints/{id}\n\
+        GET /api/otp/status\n\
         GET /auth/me\n\
         GET /auth/sessions\n\
+        GET /auth/totp/devices\n\
+        GET /auth/totp/status\n\
         GET /auth/{customerId}/.well-known/jwks.json\n\
         GET /auth/{customerId}/test/.well-known/jwks.json\n\
         GET /health\n\
@@ -130,9 +135,18 @@ fn every_route_is_documented() {
         POST /admin/webhooks/recover\n\
         POST /admin/webhooks/test\n\
         POST /admin/webhooks/{deliveryId}/retry\n\
+        POST /api/code/generate\n\
+        POST /api/code/verify\n\
+        POST /api/otp/register\n\
+        POST /api/otp/verify\n\
         POST /auth/logout\n\
         POST /auth/refresh\n\
         POST /auth/request-otp\n\
+        POST /auth/totp/disable\n\
+        POST /auth/totp/enable\n\
+        POST /auth/totp/recovery-codes\n\
+        POST /auth/totp/register\n\
+        POST /auth/totp/verify\n\
         POST /auth/verify-otp\n\
         POST /callbacks/{service}/{customerId}\n\
         POST /signup\n\
@@ -152,7 +166,10 @@ fn every_route_is_documented() {
         PUT /admin/customers/{id}/api-keys/{keyId}\n\
         PUT /admin/customers/{id}/status\n\
         PUT /admin/onboarding\n\
-        PUT /admin/webhooks/endpoints/{id}";
+        PUT /admin/webhooks/endpoints/{id}\n\
+        PUT /api/otp/disable\n\
+        PUT /api/otp/enable\n\
+        PUT /api/otp/recovery";
     assert_eq!(operations.into_iter().collect::<Vec<_>>().join("\n"), expected);
 }
 
@@ -175,6 +192,7 @@ struct Stage {
     /// For the routes of webhooks only.
     endpoint: String,
     delivery: String,
+    factor: Factor,
 }
 
 impl Stage {
@@ -193,6 +211,7 @@ impl Stage {
             stage.endpoint = stage.world.endpoint(&stage.customer).await;
             stage.delivery = stage.world.delivery(&stage.customer).await;
         }
+        stage.factor = Factor::for_operation(&stage.world, &stage.customer, &stage.user, operation).await;
         stage
     }
 
@@ -206,7 +225,19 @@ impl Stage {
         world.send(post(SUPPRESSIONS, json!({"email": "eve@example.org"})).bearer(&customer.key)).await.ok();
         let message = world.newest_message(&customer.key).await["messageId"].as_str().unwrap().to_owned();
         let (signup_token, endpoint, delivery) = Default::default();
-        Self { world, customer, spare_key, asked, user, message, signup: None, signup_token, endpoint, delivery }
+        Self {
+            world,
+            customer,
+            spare_key,
+            asked,
+            user,
+            message,
+            signup: None,
+            signup_token,
+            endpoint,
+            delivery,
+            factor: Factor::default(),
+        }
     }
 
     /// A request for the operation that succeeds.
@@ -214,6 +245,7 @@ impl Stage {
         let (method, template) = operation.split_once(' ').unwrap();
         let (domain, gateway) = (DOMAIN.to_owned(), "gateway".to_owned());
         let id = match template {
+            _ if template.starts_with("/auth/totp") => &self.factor.device,
             _ if template.starts_with("/auth") => &self.user.session,
             _ if template.starts_with("/admin/users") => &self.user.user,
             _ if template.starts_with("/admin/webhooks/endpoints") => &self.endpoint,
@@ -235,6 +267,7 @@ impl Stage {
         let body = self.body(operation);
         let call = match method {
             "GET" if of == SIGNUP_PAGE => get(format!("{path}?email=dee%40example.org&token=x")),
+            "GET" if of == "/api/otp/status" => get(format!("{path}?userId=eve")),
             "GET" => get(path),
             "DELETE" if of == SUPPRESSIONS => delete(format!("{path}?recipient=eve%40example.org")),
             _ if operation == CALLBACK => self.world.told(&path, body.to_string()),
@@ -246,7 +279,8 @@ impl Stage {
             "/auth/request-otp" | "/auth/verify-otp" => call.bearer(&self.customer.key),
             "/signup/api-key" => call.bearer(&self.signup_token),
             "/auth/refresh" => call,
-            _ if of.starts_with("/auth") => call.bearer(&self.user.token),
+            "/api/code/generate" => call.bearer(&self.factor.seeing),
+            _ if of.starts_with("/auth") => call.bearer(&self.factor.token),
             _ if is_own(of) => call.bearer(&self.customer.key),
             _ if of.starts_with("/admin") => call.bearer(ADMIN),
             _ => call,
@@ -275,7 +309,7 @@ impl Stage {
             "POST /admin/webhooks/test" => json!({"endpointId": self.endpoint}),
             "POST /admin/suppressions" => json!({"email": "fay@example.org"}),
             CALLBACK => json!({"messageId": self.message, "status": "delivered"}),
-            _ => json!({}),
+            _ => self.factor.body(&self.world, operation).unwrap_or_else(|| json!({})),
         }
     }
 
@@ -301,6 +335,9 @@ impl Stage {
             400 if operation == CALLBACK => self.send(self.world.told(&request().path, "{")).await,
             413 if operation == CALLBACK => self.send(request().raw(vec![b' '; 1024 * 1024 + 1])).await,
             403 if operation == CALLBACK => self.send(request().without("webhook-signature")).await,
+            400 if operation == "GET /api/otp/status" => {
+                self.send(get("/api/otp/status").bearer(&self.customer.key)).await
+            }
             400 if operation == "GET /signup/verify" => self.unknown(operation).await,
             400 if operation.starts_with("GET") => {
                 let mut call = request();
@@ -340,7 +377,7 @@ impl Stage {
         }
         self.world.set_status(&self.customer, "suspended").await;
         let call = self.request(operation);
-        let by_key = operation.contains("/admin/");
+        let by_key = operation.contains("/admin/") || operation.contains("/api/");
         self.send(if by_key { call.bearer(&self.customer.key) } else { call }).await
     }
 
@@ -368,6 +405,10 @@ impl Stage {
         call.path = name(&call.path, "/callbacks/gateway", "/callbacks/nobody".to_owned());
         call.path = name(&call.path, &self.user.user, otp_core::UserId::from_bytes([7; 16]).to_string());
         match operation {
+            _ if is_of_factors(operation) => {
+                let call = of_nobody(&self.world, &self.customer, operation, call).await;
+                self.send(call).await
+            }
             "GET /signup/verify" => self.send(get(SIGNUP_PAGE)).await,
             "POST /signup/verify" => {
                 self.send(self.request(operation)).await;
@@ -380,6 +421,7 @@ impl Stage {
 
     async fn conflict(&self, operation: &str) -> Reply {
         match operation {
+            _ if is_of_factors(operation) => self.factor.occupy(&self.world, &self.customer, operation).await,
             "POST /admin/customers/{id}/api-keys" => {
                 let made = self.send(get(self.customer.path("/api-keys")).bearer(ADMIN)).await.ok();
                 for _ in made["keys"].as_array().unwrap().len()..200 {
@@ -450,7 +492,10 @@ impl Stage {
         self.world.settings(&self.customer, |settings| settings.limits.guesses_per_recipient = 1).await;
         let call = || match operation {
             "POST /auth/verify-otp" => self.request(operation).json(&self.asked.wrong(0)),
-            _ => self.request(operation),
+            _ => match self.factor.wrong_body(&self.world, operation) {
+                Some(wrong) => self.request(operation).json(&wrong),
+                None => self.request(operation),
+            },
         };
         if operation == "POST /signup/verify" {
             for number in 0..100 {
@@ -474,7 +519,7 @@ impl Stage {
 /// Whether a route is about whoever has the key.
 fn is_own(template: &str) -> bool {
     let of_all = template.starts_with("/admin/customers") && !template.starts_with("/admin/customers/me");
-    template.starts_with("/admin/") && !of_all
+    template.starts_with("/admin/") && !of_all || template.starts_with("/api/")
 }
 
 /// A body that ends before it is whole.

@@ -1,7 +1,9 @@
 //! Records to test with. Those with the same number are the same; ids sort as their numbers do.
 
 mod delivery;
+mod factors;
 mod outside;
+mod signups;
 
 use std::time::Duration;
 
@@ -12,12 +14,9 @@ use crate::call::{CallError, RecentErrors, StorageUse};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::configuration::ConfigVersion;
-use crate::id::{
-    AuditId, ChallengeId, KeyId, MemberId, MessageId, SessionId, SigningKeyId, SignupId, TenantId, UserId,
-};
+use crate::id::{AuditId, ChallengeId, KeyId, MessageId, SessionId, SigningKeyId, TenantId, UserId};
 use crate::idempotency::StoredReply;
 use crate::limit::{Recipient, SlidingLog};
-use crate::member::{Member, Role};
 use crate::message::{Channel, CodeOf, Content, Message, MessageState};
 use crate::notice::{NoticeKind, SealedNotice};
 use crate::passcode::PasscodeFormat;
@@ -25,12 +24,12 @@ use crate::random::SeededRandom;
 use crate::secret::{Digest32, KeyRing, Sealed};
 use crate::session::{Session, SessionState};
 use crate::signing::StoredSigningKey;
-use crate::signup::{Signup, SignupState, SignupToken};
 use crate::sketch::Sketch;
 use crate::store::{Due, Kind, Record};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::{Change, Mode, Settings, Space, Tenant, TenantStatus};
 use crate::token::Algorithm;
+use crate::totp::{Method, SecondFactorUse};
 use crate::usage::ErrorCategory;
 use crate::visit::{Visit, Visitors};
 
@@ -114,6 +113,7 @@ pub(super) fn session(tenant: TenantId, number: u64, owner: u64) -> Session {
         generation: 1,
         valid_from: 1,
         state: SessionState::Open,
+        second_factor: number.is_multiple_of(2).then_some(SecondFactorUse { at: NOW, by: Method::Totp }),
     }
 }
 
@@ -183,14 +183,17 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Visitors => visitors(tenant, number).into(),
         Kind::RecentErrors => recent_errors(tenant, number).into(),
         Kind::StorageUse => StorageUse { tenant, measured: vec![(NOW, number)] }.into(),
+        Kind::Signup => signups::signup(tenant, number).into(),
+        Kind::SignupToken => signups::signup_token(tenant, number).into(),
+        Kind::Member => signups::member(tenant, number).into(),
         Kind::Domain => outside::domain(tenant, number).into(),
-        Kind::Signup => signup(tenant, number).into(),
-        Kind::SignupToken => signup_token(tenant, number).into(),
-        Kind::Member => member(tenant, number).into(),
         Kind::Endpoint => outside::endpoint(tenant, number).into(),
         Kind::Delivery => outside::delivery(tenant, number).into(),
         Kind::MessageReport => delivery::message_report(tenant, number).into(),
         Kind::Suppression => delivery::suppression(tenant, number).into(),
+        Kind::TotpDevice => factors::totp_device(tenant, number).into(),
+        Kind::TrustedDevice => factors::trusted_device(tenant, number).into(),
+        Kind::PendingSignIn => factors::pending_sign_in(tenant, number).into(),
     }
 }
 
@@ -293,45 +296,6 @@ fn config_version(tenant: TenantId, version: u64) -> ConfigVersion {
     let change = Change { field: "passcode.ttl".into(), old: 600.into(), new: 60.into() };
     let (settings, changes) = (Settings::default(), vec![change]);
     ConfigVersion { tenant, version, at: NOW, actor: Actor::Program, settings, changes }
-}
-
-fn signup(tenant: TenantId, number: u64) -> Signup {
-    Signup {
-        id: SignupId::from_bytes(id(number)),
-        space: space(tenant),
-        subject: SubjectKey::from_bytes(digest(&[6, number])),
-        bucket: bucket(number),
-        kid: 1,
-        applicant: Some(sealed(tenant, number)),
-        created_at: NOW,
-        expires_at: NOW + Duration::from_secs(600),
-        wrong: 1,
-        asked: SlidingLog::default(),
-        decoy: false,
-        state: SignupState::Open,
-    }
-}
-
-fn signup_token(tenant: TenantId, number: u64) -> SignupToken {
-    SignupToken {
-        digest: Digest32(digest(&[5, number])),
-        space: space(tenant),
-        tenant,
-        member: MemberId::from_bytes(id(number)),
-        expires_at: NOW + Duration::from_secs(600),
-    }
-}
-
-fn member(tenant: TenantId, number: u64) -> Member {
-    Member {
-        id: MemberId::from_bytes(id(number)),
-        tenant,
-        subject: subject(tenant, number),
-        email: sealed(tenant, number),
-        password: sealed(tenant, number),
-        role: Role::Owner,
-        created_at: NOW,
-    }
 }
 
 fn reply(tenant: TenantId, number: u64) -> StoredReply {

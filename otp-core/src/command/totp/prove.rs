@@ -1,0 +1,337 @@
+//! Somebody shows a code of their device, or a recovery code, and something comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::audit::Action;
+use crate::clock::Timestamp;
+use crate::command::sign_in::Beginning;
+use crate::command::{EventSource, Trail};
+use crate::error::{Error, Limited};
+use crate::event::{EventData, Person};
+use crate::id::{EventId, SessionId, UserId};
+use crate::limit::{Allowance, LimitOf};
+use crate::secret::{Digest32, Sealed};
+use crate::service::TenantContext;
+use crate::session::{RefreshToken, Session};
+use crate::store::{Changes, Command, Read, Reads, Scope, Snapshot, Stored};
+use crate::subject::{BucketKey, SubjectKey};
+use crate::tenant::Space;
+use crate::totp::{
+    DeviceState, GUESSES, MOST_TRUSTED, Method, PendingSignIn, SecondFactorUse, Shown, TotpDevice, TrustedDevice,
+    Verdict,
+};
+use crate::user::User;
+
+/// Whose device it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    pub space: Space,
+    pub key: SubjectKey,
+    pub bucket: BucketKey,
+    /// `None` for somebody whom only the tenant knows.
+    pub user: Option<UserId>,
+}
+
+impl Holder {
+    pub fn scope(&self) -> Scope {
+        Scope::Subject(self.space.tenant, self.bucket)
+    }
+
+    /// The device, and the user if it is one.
+    pub fn reads(&self) -> Vec<Read> {
+        let user = self.user.map(|_| Read::alias::<User>(self.key.as_bytes()));
+        std::iter::once(Read::Record(TotpDevice::key_of(self.space, &self.key))).chain(user).collect()
+    }
+
+    /// How the audit trail names the holder.
+    pub fn name(&self) -> String {
+        match self.user {
+            Some(user) => user.to_string(),
+            None => format!("named_{}", &Digest32(*self.key.as_bytes()).to_base64url()[..22]),
+        }
+    }
+}
+
+/// Who acts, and where that is written.
+pub(crate) enum By {
+    /// The user: in events.
+    User { client: Option<Sealed> },
+    /// The tenant: in its audit trail.
+    Tenant(Trail),
+}
+
+/// What becomes of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is in use from now on.
+    Enable,
+    /// It stays in use.
+    Use,
+    /// It is gone.
+    Disable,
+}
+
+/// What becomes of its user's session.
+pub(crate) enum Then {
+    Nothing,
+    /// It is noted that the second factor was shown in it.
+    Mark {
+        session: SessionId,
+    },
+    /// The same, and its tokens are replaced.
+    StepUp {
+        session: SessionId,
+        generation: u32,
+        next: RefreshToken,
+    },
+    /// One begins, where this sign-in waited for it.
+    SignIn {
+        pending: Digest32,
+        session: SessionId,
+        refresh: RefreshToken,
+    },
+}
+
+pub(crate) struct ProveTotp {
+    pub context: Arc<TenantContext>,
+    pub holder: Holder,
+    pub now: Timestamp,
+    /// `None` where the tenant's word is enough.
+    pub shown: Option<Shown>,
+    pub step: Step,
+    pub then: Then,
+    pub trust: Option<TrustedDevice>,
+    pub by: By,
+    pub events: [EventId; 2],
+}
+
+/// It was right.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    pub device: TotpDevice,
+    /// The session, and its written refresh token where that is a new one.
+    pub session: Option<(Session, String)>,
+    pub is_new: bool,
+}
+
+impl Command for ProveTotp {
+    type Outcome = Result<Proven, Error>;
+
+    fn reads(&self) -> Reads {
+        let mut wanted = self.holder.reads();
+        match &self.then {
+            Then::Nothing => {}
+            Then::Mark { session } | Then::StepUp { session, .. } => {
+                wanted.push(Read::Record(Session::key_of(self.holder.space.tenant, *session)));
+            }
+            Then::SignIn { pending, .. } => {
+                wanted.push(Read::Record(PendingSignIn::key_of(self.holder.space, pending)));
+            }
+        }
+        if self.trust.is_some() || self.step == Step::Disable {
+            wanted.push(Read::owned::<TrustedDevice>(self.holder.key.as_bytes().into(), MOST_TRUSTED));
+        }
+        Reads { scope: self.holder.scope(), wanted }
+    }
+
+    fn is_recorded(&self) -> bool {
+        matches!(self.by, By::Tenant(_))
+    }
+
+    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
+        let device = match self.admit(seen) {
+            Ok(device) => device,
+            Err(refused) => return (Err(refused), Changes::none()),
+        };
+        let mut judged = device.clone();
+        let verdict = match &self.shown {
+            Some(shown) => judged.judge(&self.context.keys, shown, self.now),
+            None => return self.right(seen, judged, None),
+        };
+        match verdict {
+            Ok(Verdict::Right(method)) => self.right(seen, judged, Some(method)),
+            Ok(Verdict::Wrong) => self.wrong(seen, judged),
+            Ok(Verdict::Full { until }) => (Err(self.limited(until)), Changes::none()),
+            Err(cannot_open) => (Err(cannot_open.into()), Changes::none()),
+        }
+    }
+}
+
+impl ProveTotp {
+    /// The device, if what is asked can be done with it.
+    fn admit<'a>(&self, seen: &'a Snapshot) -> Result<&'a TotpDevice, Error> {
+        if self.holder.user.is_some() && self.user(seen).is_none() {
+            return Err(Error::NotFound("user"));
+        }
+        self.admit_session(seen)?;
+        let device = seen.one::<TotpDevice>();
+        let device = device.filter(|device| device.enabled_at().is_some() || device.is_pending(self.now));
+        let device = device.ok_or(Error::NotFound("authenticator"))?;
+        match (self.step, device.enabled_at()) {
+            (Step::Enable, Some(_)) => return Err(Error::Conflict("the authenticator is in use already")),
+            (Step::Use, None) => return Err(Error::NotFound("authenticator")),
+            _ => {}
+        }
+        let fits = match &self.shown {
+            Some(Shown::Code(code)) => code.fits(device.digits),
+            Some(Shown::Two(first, second)) => first.fits(device.digits) && second.fits(device.digits),
+            Some(Shown::Recovery(_)) | None => true,
+        };
+        if !fits {
+            let wanted = format!("codes of this authenticator have {} digits", device.digits.count());
+            return Err(Error::invalid("invalid_otp_format", "otp", wanted));
+        }
+        Ok(device)
+    }
+
+    fn admit_session(&self, seen: &Snapshot) -> Result<(), Error> {
+        match &self.then {
+            Then::Nothing => Ok(()),
+            Then::Mark { .. } => self.session(seen).map(drop).ok_or(Error::InvalidToken),
+            Then::StepUp { generation, .. } => {
+                let good = self.session(seen).filter(|session| *generation >= session.valid_from);
+                good.map(drop).ok_or(Error::InvalidToken)
+            }
+            Then::SignIn { .. } => {
+                let fits = |pending: &&PendingSignIn| {
+                    pending.is_open(self.now)
+                        && pending.subject == self.holder.key
+                        && (pending.enrol || self.step != Step::Enable)
+                };
+                seen.one::<PendingSignIn>().filter(fits).map(drop).ok_or(Error::InvalidMfaToken)
+            }
+        }
+    }
+
+    fn user<'a>(&self, seen: &'a Snapshot) -> Option<&'a User> {
+        seen.one::<User>().filter(|user| user.space == self.holder.space && Some(user.id) == self.holder.user)
+    }
+
+    fn session<'a>(&self, seen: &'a Snapshot) -> Option<&'a Session> {
+        seen.one::<Session>().filter(|session| session.subject == self.holder.key && session.is_open(self.now))
+    }
+
+    fn limited(&self, until: Timestamp) -> Error {
+        let allowance = Allowance { limit: GUESSES.into(), remaining: 0, reset_at: until };
+        let retry_after = until.secs_after(self.now).max(1);
+        Error::RateLimited(Limited { allowance, retry_after, of: LimitOf::Recipient })
+    }
+
+    fn wrong(&self, seen: &Snapshot, device: TotpDevice) -> (Result<Proven, Error>, Changes) {
+        let remaining = device.remaining(self.now);
+        let reset_at = device.reset_at(self.now);
+        let allowance = Allowance { limit: GUESSES.into(), remaining: remaining.into(), reset_at };
+        let mut changes = Changes::none();
+        self.tell(&mut changes, seen, 0, EventData::TotpFailed { remaining_attempts: remaining });
+        changes.put(device);
+        (Err(Error::OtpInvalid { remaining, allowance }), changes)
+    }
+
+    fn right(
+        &self,
+        seen: &Snapshot,
+        mut device: TotpDevice,
+        method: Option<Method>,
+    ) -> (Result<Proven, Error>, Changes) {
+        let mut changes = Changes::none();
+        if self.step == Step::Enable {
+            device.state = DeviceState::Enabled { at: self.now };
+            self.record(&mut changes, seen, Action::TotpEnabled, EventData::TotpEnabled {}, &device);
+        }
+        if method == Some(Method::RecoveryCode) {
+            let remaining = device.recovery.as_ref().map_or(0, |set| set.remaining());
+            self.tell(&mut changes, seen, 0, EventData::RecoveryCodeUsed { remaining });
+        }
+        match self.step {
+            Step::Disable => {
+                self.record(&mut changes, seen, Action::TotpDisabled, EventData::TotpDisabled {}, &device);
+                changes.deletes.push(device.key());
+                changes.deletes.extend(seen.all::<TrustedDevice>().map(Stored::key));
+            }
+            Step::Enable | Step::Use => changes.put(device.clone()),
+        }
+        self.note_trust(&mut changes, seen);
+        let session = self.go_on(&mut changes, seen, method.unwrap_or(Method::Totp));
+        let is_new = seen.one::<PendingSignIn>().is_some_and(|pending| pending.is_new);
+        (Ok(Proven { device, session, is_new }), changes)
+    }
+
+    fn note_trust(&self, changes: &mut Changes, seen: &Snapshot) {
+        let Some(trusted) = &self.trust else { return };
+        if seen.all::<TrustedDevice>().count() == MOST_TRUSTED {
+            changes.deletes.extend(seen.all::<TrustedDevice>().last().map(Stored::key));
+        }
+        changes.put(trusted.clone());
+    }
+
+    fn go_on(&self, changes: &mut Changes, seen: &Snapshot, by: Method) -> Option<(Session, String)> {
+        let second_factor = Some(SecondFactorUse { at: self.now, by });
+        match &self.then {
+            Then::Nothing => None,
+            Then::Mark { .. } => {
+                changes.puts.extend(self.session(seen).map(|known| Session { second_factor, ..known.clone() }.into()));
+                None
+            }
+            Then::StepUp { next, .. } => {
+                let mut session = Session { second_factor, ..self.session(seen)?.clone() };
+                let idle = Duration::from_secs(self.context.tenant.settings.tokens.idle_ttl.into());
+                session.generation += 1;
+                session.valid_from = session.generation;
+                session.refresh = next.digest();
+                session.refreshed_at = self.now;
+                session.idle_at = (self.now + idle).min(session.expires_at);
+                changes.put(session.clone());
+                Some((session, next.expose().expose().to_owned()))
+            }
+            Then::SignIn { session, refresh, .. } => {
+                let known = self.user(seen)?;
+                let user = User { last_login_at: self.now, ..known.clone() };
+                let beginning = Beginning { context: &self.context, space: self.holder.space, now: self.now };
+                beginning.note_visit(changes, Some(known), &user);
+                let begun = beginning.session(&user, *session, refresh, self.client());
+                let begun = Session { second_factor, ..begun };
+                let pending = seen.one::<PendingSignIn>()?;
+                changes.deletes.push(pending.key());
+                let data = EventData::UserLoggedIn { session_id: begun.id, is_new_user: pending.is_new };
+                self.tell(changes, seen, 1, data);
+                changes.put(user);
+                changes.put(begun.clone());
+                Some((begun, refresh.expose().expose().to_owned()))
+            }
+        }
+    }
+
+    fn client(&self) -> Option<Sealed> {
+        match &self.by {
+            By::User { client } => client.clone(),
+            By::Tenant(_) => None,
+        }
+    }
+
+    /// A change of the device: an event where it is a user's, and a line of the trail where the tenant made it.
+    fn record(&self, changes: &mut Changes, seen: &Snapshot, action: Action, event: EventData, device: &TotpDevice) {
+        // The use of a recovery code may have been told of already.
+        self.tell(changes, seen, usize::from(self.step == Step::Disable), event);
+        if let By::Tenant(trail) = &self.by {
+            let data = json!({"type": device.moving.as_str()});
+            changes.put(trail.line(self.holder.space.tenant, action, self.holder.name(), data));
+        }
+    }
+
+    /// Tells of a user; of whom only the tenant knows, it hears in its answers.
+    fn tell(&self, changes: &mut Changes, seen: &Snapshot, number: usize, data: EventData) {
+        let Some(user) = self.user(seen) else { return };
+        let person = Person {
+            subject: user.subject,
+            user: Some(user.id),
+            address: Some(user.address.clone()),
+            client: self.client(),
+            days: self.context.tenant.settings.privacy.event_days,
+        };
+        let source = EventSource { space: self.holder.space, at: self.now, person: Some(&person) };
+        changes.put(source.event(self.events[number], data));
+    }
+}
