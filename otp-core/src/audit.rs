@@ -113,6 +113,26 @@ actions! {
     SuppressionAdded = "suppression.added";
     /// A recipient was taken off that list.
     SuppressionRemoved = "suppression.removed";
+    /// An account of a member was made.
+    MemberRegistered = "member.registered";
+    /// A member signed in.
+    MemberSignedIn = "member.signed_in";
+    /// A member ended sessions.
+    MemberSignedOut = "member.signed_out";
+    /// A member set a new password.
+    PasswordChanged = "member.password_changed";
+    /// Somebody was asked to join a team.
+    MemberInvited = "member.invited";
+    /// An invitation was taken back.
+    InvitationRevoked = "invitation.revoked";
+    /// Somebody joined a team.
+    MemberJoined = "member.joined";
+    /// A member was given another role.
+    RoleChanged = "member.role_changed";
+    /// A member left a team, or was removed from it.
+    MemberRemoved = "member.removed";
+    /// All that was held of a tenant was erased.
+    TenantErased = "customer.erased";
 }
 
 /// The text names nothing that is done.

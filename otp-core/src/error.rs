@@ -106,6 +106,15 @@ pub enum Error {
     /// Neither link nor code is right, or there is no signup: which of them is not told.
     #[error("link or code is wrong or was replaced by a newer one; take the newest mail, or sign up again")]
     SignupRefused,
+    /// Address, password or code of a member is wrong: which of them is not told.
+    #[error("the address, the password or the code is wrong; take the code of the newest mail, or ask for a new one")]
+    SignInRefused,
+    /// A member's session is over, or never was.
+    #[error("the session is over; sign in again")]
+    InvalidSession,
+    /// The member's role does not allow it.
+    #[error("this takes {0} of the app")]
+    RoleRequired(&'static str),
     /// Too much waits already; nothing was done.
     #[error(transparent)]
     Busy(#[from] Busy),
@@ -211,6 +220,9 @@ impl Error {
             Error::BillingNotConfigured => "billing_not_configured",
             Error::SignupClosed => "signup_closed",
             Error::SignupRefused => "otp_invalid",
+            Error::SignInRefused => "sign_in_refused",
+            Error::InvalidSession => "invalid_session",
+            Error::RoleRequired(_) => "role_required",
             Error::Busy(_) => "busy",
             Error::InvalidApiKey => "invalid_api_key",
             Error::TenantNotActive(TenantStatus::Suspended) => "customer_suspended",

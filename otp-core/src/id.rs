@@ -127,7 +127,7 @@ ids! {
     RequestId = "req_";
     /// A key that signs a tenant's tokens.
     SigningKeyId = "skey_";
-    /// Somebody who runs a tenant.
+    /// Somebody who runs tenants.
     MemberId = "mem_";
     /// Where a tenant wants to hear of events.
     EndpointId = "whe_";
@@ -135,6 +135,10 @@ ids! {
     DeliveryId = "whd_";
     /// A device that its user trusts.
     TrustedDeviceId = "dev_";
+    /// A member's session.
+    MemberSessionId = "mses_";
+    /// An invitation to a team.
+    InvitationId = "inv_";
     /// A signup: 128 random bits, of which the link and the code that confirm it are derived.
     SignupId = "sgn_";
 }
@@ -150,7 +154,10 @@ macro_rules! new_by_time {
     )*};
 }
 
-new_by_time! { TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId EndpointId TrustedDeviceId }
+new_by_time! {
+    TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId EndpointId TrustedDeviceId
+    MemberSessionId
+}
 
 impl AuditId {
     /// The one behind it, for a second line of the same commit.
@@ -170,7 +177,7 @@ macro_rules! new_at_random {
     )*};
 }
 
-new_at_random! { ChallengeId SignupId }
+new_at_random! { ChallengeId SignupId InvitationId }
 
 impl TenantId {
     /// The installation itself, in the place of a tenant: whose signups, notices and kept replies are no tenant's.

@@ -13,7 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::id::{MessageId, SignupId, TenantId};
+use crate::id::{ChallengeId, InvitationId, MessageId, SignupId, TenantId};
+use crate::member::{CodeUse, Role};
 use crate::message::{Channel, Content, Message, MessageState};
 use crate::random::Random;
 use crate::secret::{CannotOpen, Sealed, TenantKeys};
@@ -58,6 +59,37 @@ pub enum Notice {
     Welcome {
         /// Whose.
         about: About,
+    },
+    /// A code that a member asked for.
+    MemberCode {
+        /// Of what it is derived.
+        code: ChallengeId,
+        /// With which master key.
+        kid: u8,
+        /// What for.
+        of_use: CodeUse,
+        /// When it dies.
+        expires_at: Timestamp,
+    },
+    /// A member's password was changed.
+    PasswordChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody is asked to join the team of a tenant.
+    Invitation {
+        /// Whose.
+        about: About,
+        /// Of what the token is derived.
+        invitation: InvitationId,
+        /// With which master key.
+        kid: u8,
+        /// As what.
+        role: Role,
+        /// The address of whoever asks.
+        by: String,
+        /// Until when.
+        expires_at: Timestamp,
     },
     /// A tenant's standing was changed.
     StatusChanged {
@@ -131,6 +163,12 @@ pub enum NoticeKind {
     SignupKnown,
     /// [`Notice::Welcome`].
     Welcome,
+    /// [`Notice::MemberCode`].
+    MemberCode,
+    /// [`Notice::PasswordChanged`].
+    PasswordChanged,
+    /// [`Notice::Invitation`].
+    Invitation,
     /// [`Notice::StatusChanged`].
     StatusChanged,
     /// [`Notice::Quota`].
@@ -152,6 +190,9 @@ impl Notice {
             Notice::SignupVerification { .. } => NoticeKind::SignupVerification,
             Notice::SignupKnown {} => NoticeKind::SignupKnown,
             Notice::Welcome { .. } => NoticeKind::Welcome,
+            Notice::MemberCode { .. } => NoticeKind::MemberCode,
+            Notice::PasswordChanged { .. } => NoticeKind::PasswordChanged,
+            Notice::Invitation { .. } => NoticeKind::Invitation,
             Notice::StatusChanged { .. } => NoticeKind::StatusChanged,
             Notice::Quota { .. } => NoticeKind::Quota,
             Notice::ErrorRate { .. } => NoticeKind::ErrorRate,
@@ -164,7 +205,9 @@ impl Notice {
     /// From when on there is no use in sending it.
     fn pointless_at(&self, now: Timestamp) -> Timestamp {
         match self {
-            Notice::SignupVerification { expires_at, .. } => *expires_at,
+            Notice::SignupVerification { expires_at, .. }
+            | Notice::MemberCode { expires_at, .. }
+            | Notice::Invitation { expires_at, .. } => *expires_at,
             _ => now + WORTH_SENDING_FOR,
         }
     }

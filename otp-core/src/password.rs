@@ -58,6 +58,12 @@ impl Password {
         Self(code)
     }
 
+    /// The text as somebody typed it to be let in: the rules for setting one are not asked. What is too long to be one was never
+    /// set, and is not worth the work.
+    pub fn typed(text: Secret) -> Self {
+        if text.expose().len() > *LENGTH.end() { Self(Secret::from(String::new())) } else { Self(text) }
+    }
+
     /// Hashes it, which takes some 50 ms of a core.
     ///
     /// # Panics
@@ -93,6 +99,17 @@ impl PasswordHash {
     /// The PHC string, to be sealed.
     pub fn phc(&self) -> &str {
         self.0.expose()
+    }
+
+    /// The salt that a PHC string was made with.
+    pub(crate) fn salt_of(phc: &str) -> Option<[u8; 16]> {
+        let salt = phc.split('$').nth(4)?;
+        STANDARD_NO_PAD.decode(salt).ok()?.try_into().ok()
+    }
+
+    /// Whether it is the hash that was kept, in constant time.
+    pub(crate) fn is(&self, phc: &str) -> bool {
+        subtle::ConstantTimeEq::ct_eq(self.phc().as_bytes(), phc.as_bytes()).into()
     }
 }
 

@@ -138,6 +138,9 @@ pub struct Tenant {
     /// Steps of the onboarding that the tenant does not want to take.
     #[serde(default)]
     pub skipped_steps: Vec<Step>,
+    /// When all that is held of it goes, if an owner has ended it.
+    #[serde(default)]
+    pub erase_at: Option<Timestamp>,
 }
 
 fn first_version() -> u64 {
@@ -151,6 +154,11 @@ impl Tenant {
     pub const WEBHOOK_SECRET: &'static [u8] = b"tenant.webhook_secret";
     /// The owner that lists all tenants.
     pub const ALL: SmallBytes = SmallBytes::EMPTY;
+
+    /// Whether an owner has ended it so long ago that what is held of it goes.
+    pub fn is_to_be_erased(&self, now: Timestamp) -> bool {
+        self.status == TenantStatus::Cancelled && self.erase_at.is_some_and(|at| at <= now)
+    }
 
     /// The contact address.
     ///

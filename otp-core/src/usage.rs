@@ -102,6 +102,12 @@ pub enum Counter {
     RequestsFrom([u8; 16]),
     /// Wrong guesses of one client network, by its digest.
     GuessesFrom([u8; 16]),
+    /// Mails that members were sent by request of one client network, by its digest.
+    MemberMailsFrom([u8; 16]),
+    /// Tries of one client network to sign in as a member, by its digest.
+    MemberTriesFrom([u8; 16]),
+    /// Invitations to a team.
+    Invitations,
 }
 
 impl Counter {
@@ -138,6 +144,9 @@ impl Counter {
             Counter::MessagesDelivered(_) => 36,
             Counter::MessagesUndelivered(_) => 37,
             Counter::MessagesComplained(_) => 38,
+            Counter::MemberMailsFrom(_) => 56,
+            Counter::MemberTriesFrom(_) => 57,
+            Counter::Invitations => 58,
             Counter::RequestsFrom(_) => 64,
             Counter::GuessesFrom(_) => 65,
         }
@@ -182,6 +191,9 @@ impl Counter {
             36 => Counter::MessagesDelivered(Channel::from_byte(*part.first()?)?),
             37 => Counter::MessagesUndelivered(Channel::from_byte(*part.first()?)?),
             38 => Counter::MessagesComplained(Channel::from_byte(*part.first()?)?),
+            56 => Counter::MemberMailsFrom(part.try_into().ok()?),
+            57 => Counter::MemberTriesFrom(part.try_into().ok()?),
+            58 => Counter::Invitations,
             64 => Counter::RequestsFrom(part.try_into().ok()?),
             65 => Counter::GuessesFrom(part.try_into().ok()?),
             _ => return None,
@@ -191,7 +203,10 @@ impl Counter {
     /// What tells those of one code apart.
     fn part(&self) -> SmallBytes {
         match self {
-            Counter::RequestsFrom(part) | Counter::GuessesFrom(part) => part.into(),
+            Counter::RequestsFrom(part)
+            | Counter::GuessesFrom(part)
+            | Counter::MemberMailsFrom(part)
+            | Counter::MemberTriesFrom(part) => part.into(),
             Counter::PrefixSends(part) | Counter::PrefixLogins(part) | Counter::PrefixOff(part) => part.into(),
             Counter::MessagesFailed(channel) | Counter::PhoneRequests(channel) | Counter::PhoneLogins(channel) => {
                 (&[channel.byte()]).into()
@@ -264,7 +279,11 @@ impl CounterKey {
     /// prefixes and details of calls are not.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let kept_for = match self.counter {
-            Counter::RequestsFrom(_) | Counter::GuessesFrom(_) => Duration::from_millis(2 * HOUR as u64),
+            Counter::RequestsFrom(_)
+            | Counter::GuessesFrom(_)
+            | Counter::MemberMailsFrom(_)
+            | Counter::MemberTriesFrom(_)
+            | Counter::Invitations => Duration::from_millis(2 * HOUR as u64),
             Counter::PrefixSends(_) | Counter::PrefixLogins(_) | Counter::PrefixOff(_) => PREFIXES,
             Counter::SpendCapReached => PREFIXES,
             _ if self.span == Span::FiveMinutes => Duration::from_millis(HOUR as u64),

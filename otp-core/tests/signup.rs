@@ -7,7 +7,7 @@ mod common;
 use common::*;
 use otp_core::audit::{Action, Actor};
 use otp_core::event::EventKind;
-use otp_core::member::{Member, Role};
+use otp_core::member::{Member, Membership, Role, Seat};
 use otp_core::message::{Content, Message, MessageState, Outgoing, SendError};
 use otp_core::notice::NoticeKind;
 use otp_core::signup::{Signup, SignupState};
@@ -126,6 +126,8 @@ fn an_account_is_one_commit_with_its_member_event_audit_and_welcome() {
             Kind::Signup,
             Kind::SignupToken,
             Kind::Member,
+            Kind::Membership,
+            Kind::Seat,
         ]
         .as_slice(),
     ]
@@ -134,9 +136,12 @@ fn an_account_is_one_commit_with_its_member_event_audit_and_welcome() {
     assert_eq!(kinds(commits[0].puts.iter().chain(&commits[0].creates)), expected);
 
     let tenant = confirmed.tenant.id;
-    let members: Vec<Member> = world.owned(tenant.as_bytes().into());
-    assert_eq!((members.len(), members[0].role), (1, Role::Owner));
-    let keys = world.ring.tenant(tenant);
+    let team: Vec<Membership> = world.owned(tenant.as_bytes().into());
+    assert_eq!((team.len(), team[0].role), (1, Role::Owner));
+    let members: Vec<Member> = world.owned(TenantId::INSTALLATION.as_bytes().into());
+    let seats: Vec<Seat> = world.owned(members[0].id.as_bytes().into());
+    assert_eq!((members.len(), team[0].member, seats.len(), seats[0].tenant), (1, members[0].id, 1, tenant));
+    let keys = world.ring.installation();
     assert_eq!(keys.open_text(Member::EMAIL, &members[0].email).unwrap(), ANN);
     let phc = keys.open_text(Member::PASSWORD, &members[0].password).unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
@@ -358,7 +363,7 @@ fn the_signup_token_makes_keys_for_an_hour_and_nothing_else() {
     let caller = wait(world.service.signup_caller(token)).unwrap();
     let made = world.create_key(&caller, new_key(api_key::KeyType::Secret, Mode::Live));
     assert!(world.authenticate(&made.api_key).is_ok());
-    let member: Vec<Member> = world.owned(confirmed.tenant.id.as_bytes().into());
+    let member: Vec<Member> = world.owned(TenantId::INSTALLATION.as_bytes().into());
     assert!(
         world
             .audit(confirmed.tenant.id)

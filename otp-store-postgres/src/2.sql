@@ -145,3 +145,37 @@ CREATE TABLE "pending_sign_in" (
 ) WITH (fillfactor = 85);
 CREATE INDEX pending_sign_in_owner ON "pending_sign_in" (owner, id);
 CREATE INDEX pending_sign_in_expires ON "pending_sign_in" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "member_code" (
+    tenant bytea NOT NULL, id bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX member_code_expires ON "member_code" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "member_session" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, alias bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX member_session_owner ON "member_session" (owner, id);
+CREATE UNIQUE INDEX member_session_alias ON "member_session" (alias, tenant);
+CREATE INDEX member_session_expires ON "member_session" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "membership" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX membership_owner ON "membership" (owner, id);
+
+CREATE TABLE "seat" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX seat_owner ON "seat" (owner, id);
+
+CREATE TABLE "invitation" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, alias bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX invitation_owner ON "invitation" (owner, id);
+CREATE UNIQUE INDEX invitation_alias ON "invitation" (alias, tenant);
+CREATE INDEX invitation_expires ON "invitation" (expires_at) WHERE expires_at IS NOT NULL;

@@ -155,3 +155,37 @@ CREATE TABLE pending_sign_in (
 ) STRICT;
 CREATE INDEX pending_sign_in_owner ON pending_sign_in (owner, id);
 CREATE INDEX pending_sign_in_expires ON pending_sign_in (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE member_code (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX member_code_expires ON member_code (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE member_session (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, alias BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX member_session_owner ON member_session (owner, id);
+CREATE UNIQUE INDEX member_session_alias ON member_session (alias);
+CREATE INDEX member_session_expires ON member_session (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE membership (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX membership_owner ON membership (owner, id);
+
+CREATE TABLE seat (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX seat_owner ON seat (owner, id);
+
+CREATE TABLE invitation (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, alias BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX invitation_owner ON invitation (owner, id);
+CREATE UNIQUE INDEX invitation_alias ON invitation (alias);
+CREATE INDEX invitation_expires ON invitation (expires_at) WHERE expires_at IS NOT NULL;

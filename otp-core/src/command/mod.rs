@@ -4,6 +4,7 @@
 //! nonces, digests, sealed values. `decide` may run more than once, so it takes nothing with it from one run to the next.
 
 mod alarms;
+mod apps;
 mod chained;
 mod charge_step;
 mod code_messages;
@@ -15,6 +16,7 @@ mod expiry;
 mod guards;
 mod keys;
 mod limits;
+mod members;
 mod plan_use;
 mod quota;
 mod request_otp;
@@ -23,6 +25,7 @@ mod session;
 mod sign_in;
 mod signup;
 mod suppression;
+mod team;
 mod tenants;
 mod time;
 mod told;
@@ -33,6 +36,7 @@ mod verify_otp;
 mod webhooks;
 
 pub(crate) use alarms::RaiseAlarms;
+pub(crate) use apps::{CreateApp, ErasePage, FinishErasure, ResetKeys};
 pub(crate) use chained::Chained;
 pub(crate) use charge_step::{ChargeStep, Turn};
 pub(crate) use code_messages::Fallback;
@@ -43,11 +47,16 @@ pub(crate) use domains::{AddDomain, BeginCheck, Checked, DOMAINS, DeleteDomain, 
 pub(crate) use expiry::WarnOfKeys;
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
 pub(crate) use limits::TellLimit;
+pub(crate) use members::{
+    Addressed, ConfirmMember, EndMemberSessions, NoteMemberSession, RecoverMember, SendCode, Shown as ShownByMember,
+    SignInMember, check_passwords,
+};
 pub(crate) use quota::Quotas;
 pub(crate) use request_otp::{RequestOtp, Requested};
 pub(crate) use session::{Ending, Presented, RefreshSession, Refreshed, SignOut};
 pub(crate) use signup::{Confirm, NetworkLimit, NewAccount, ResendSignup, SignUp, open};
 pub(crate) use suppression::{Suppress, Unsuppress};
+pub(crate) use team::{Appoint, Invite, Join, RevokeInvitation, SEATS};
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
 pub(crate) use time::NoteTime;
 pub(crate) use told::Told;

@@ -11,9 +11,9 @@ use crate::api_key::ApiKey;
 use crate::clock::Timestamp;
 use crate::error::{Error, Limited};
 use crate::event::EventData;
-use crate::id::{EventId, SignupId};
+use crate::id::{EventId, SignupId, TenantId};
 use crate::limit::{Allowance, LimitOf, Recipient, SlidingLog};
-use crate::member::Member;
+use crate::member::{Member, Membership};
 use crate::notice::{About, Envelope, INSTALLATION, Notice};
 use crate::secret::TenantKeys;
 use crate::signup::{Applicant, GUESSES, Shown, Signup, SignupState, SignupToken};
@@ -31,7 +31,14 @@ const RESENDS_PER_ADDRESS: u32 = 3;
 /// Confirmations and repetitions that one client network may try within an hour.
 const TRIES_PER_NETWORK: u32 = 100;
 
-/// A limit that one client network shares.
+/// Mails to members that one client network may cause within an hour.
+const MEMBER_MAILS_PER_NETWORK: u32 = 20;
+/// Tries to sign in as a member that one client network has within an hour.
+const MEMBER_TRIES_PER_NETWORK: u32 = 100;
+/// Invitations to one team within an hour.
+const INVITATIONS_PER_TEAM: u32 = 20;
+
+/// A limit that one client network shares, or one team.
 #[derive(Clone, Copy)]
 pub(crate) struct NetworkLimit {
     counter: CounterKey,
@@ -52,6 +59,25 @@ impl NetworkLimit {
         Self { counter, limit: TRIES_PER_NETWORK, now }
     }
 
+    /// On mails to members.
+    pub fn on_member_mails(network: [u8; 16], now: Timestamp) -> Self {
+        let counter = CounterKey::at(INSTALLATION, Counter::MemberMailsFrom(network), Span::Hour, now);
+        Self { counter, limit: MEMBER_MAILS_PER_NETWORK, now }
+    }
+
+    /// On what a member may have to guess: passwords and codes.
+    pub fn on_member_tries(network: [u8; 16], now: Timestamp) -> Self {
+        let counter = CounterKey::at(INSTALLATION, Counter::MemberTriesFrom(network), Span::Hour, now);
+        Self { counter, limit: MEMBER_TRIES_PER_NETWORK, now }
+    }
+
+    /// On invitations to the team of a tenant, from wherever.
+    pub fn on_invitations(tenant: TenantId, now: Timestamp) -> Self {
+        let space = Space { tenant, mode: Mode::Live };
+        let counter = CounterKey::at(space, Counter::Invitations, Span::Hour, now);
+        Self { counter, limit: INVITATIONS_PER_TEAM, now }
+    }
+
     /// What has to be read to know what is left.
     pub fn reads(&self) -> [Read; 2] {
         [Read::Counter(self.counter), Read::Counter(self.counter.before())]
@@ -65,20 +91,20 @@ impl NetworkLimit {
         }
     }
 
-    fn add(&self, seen: &Snapshot) -> Add {
+    pub(super) fn add(&self, seen: &Snapshot) -> Add {
         let ceiling = sliding(seen, self.counter).ceiling(self.limit, self.now);
         Add { counter: self.counter, by: 1, at_most: Some(ceiling) }
     }
 }
 
-fn limited(limit: u32, until: Timestamp, now: Timestamp) -> Error {
+pub(super) fn limited(limit: u32, until: Timestamp, now: Timestamp) -> Error {
     let allowance = Allowance { limit: limit.into(), remaining: 0, reset_at: until };
     let retry_after = until.secs_after(now).max(1);
     // Nobody is told of these: there is no tenant yet.
     Error::RateLimited(Limited { allowance, retry_after, of: LimitOf::Client })
 }
 
-fn full(log: &SlidingLog, limit: u32, now: Timestamp) -> Result<(), Error> {
+pub(super) fn full(log: &SlidingLog, limit: u32, now: Timestamp) -> Result<(), Error> {
     log.full_until(limit, now).map_or(Ok(()), |until| Err(limited(limit, until, now)))
 }
 
@@ -186,6 +212,7 @@ pub(crate) struct NewAccount {
     pub signup: SignupId,
     pub created: CreateTenant,
     pub member: Member,
+    pub membership: Membership,
     pub token: SignupToken,
     pub token_text: String,
     pub events: [EventId; 2],
@@ -285,6 +312,8 @@ impl Confirm {
         changes.adds.extend(counted.adds);
         changes.put(Signup { state: SignupState::Used { at: self.now }, applicant: None, ..signup.clone() });
         changes.create(account.member.clone());
+        changes.create(account.membership.clone());
+        changes.create(account.membership.seat());
         changes.create(account.token.clone());
         let source = EventSource { space: Space { tenant: tenant.id, mode: Mode::Live }, at: self.now, person: None };
         let opened = EventData::CustomerStatusChanged {

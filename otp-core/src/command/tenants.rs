@@ -8,6 +8,7 @@ use super::plan_use::InUse;
 use super::{Configure, EventSource, Trail};
 use crate::api_key::ApiKey;
 use crate::audit::Action;
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::EventData;
 use crate::id::{EventId, TenantId};
@@ -74,6 +75,8 @@ pub(crate) struct TenantChange {
 pub(crate) struct StatusChange {
     pub status: TenantStatus,
     pub reason: Option<String>,
+    /// When all that is held of the tenant goes.
+    pub erase_at: Option<Timestamp>,
     /// To the tenant's contact.
     pub envelope: Envelope,
 }
@@ -165,6 +168,7 @@ impl ChangeTenant {
         if wanted.status == TenantStatus::Pending && from != TenantStatus::Pending {
             return Err(Error::Conflict("a customer does not become pending again"));
         }
+        tenant.erase_at = tenant.erase_at.or(wanted.erase_at);
         if from == wanted.status {
             return Ok(());
         }

@@ -18,6 +18,7 @@ fn all(name: &str) -> Vec<Notice> {
         at,
     };
     let quota = |span, used| Notice::Quota { about: about(name), span, used, limit: 1_000, renewed_at: at };
+    let code = |of_use| Notice::MemberCode { code: ChallengeId::from_bytes([3; 16]), kid: 1, of_use, expires_at: at };
     vec![
         Notice::SignupVerification {
             signup: SignupId::from_bytes([1; 16]),
@@ -27,6 +28,18 @@ fn all(name: &str) -> Vec<Notice> {
         },
         Notice::SignupKnown {},
         Notice::Welcome { about: about(name) },
+        code(CodeUse::Register),
+        code(CodeUse::SignIn),
+        code(CodeUse::Recover),
+        Notice::PasswordChanged { at },
+        Notice::Invitation {
+            about: about(name),
+            invitation: InvitationId::from_bytes([2; 16]),
+            kid: 1,
+            role: Role::Developer,
+            by: "ann@acme.example".to_owned(),
+            expires_at: at,
+        },
         status(TenantStatus::Pending, None),
         status(TenantStatus::Active, Some(name)),
         status(TenantStatus::Suspended, Some(name)),
@@ -46,7 +59,8 @@ fn frame(url: &str) -> Frame<'_> {
     let link = format!("{url}/signup/verify?email=a%40b.example&token=abc");
     Frame {
         url,
-        proof: Some((link, Secret::from("123456789".to_owned()))),
+        link: Some(link),
+        code: Some(Secret::from("123456789".to_owned())),
         at: Timestamp::from_millis(1_769_847_330_123),
         ip: Some("203.0.113.7".to_owned()),
     }
@@ -71,7 +85,8 @@ fn every_notice_renders_and_nothing_in_it_becomes_markup_or_a_header() {
             assert!(!mail.html.contains("<script") && !mail.html.contains("&amp;amp;"), "{}", mail.html);
             assert!(!mail.text.lines().any(|line| line.starts_with("Bcc:")), "{}", mail.text);
             let parts = [&mail.html, &mail.text].map(|part| part.contains("123 456 789"));
-            let has_code = notice.kind() == NoticeKind::SignupVerification;
+            use NoticeKind::{Invitation, MemberCode, SignupVerification};
+            let has_code = [SignupVerification, MemberCode, Invitation].contains(&notice.kind());
             assert_eq!(parts, [has_code; 2], "{}", mail.text);
             assert!(!mail.subject.contains("123"), "{}", mail.subject);
             assert!(!mail.text.contains("\n\n\n") && !mail.text.starts_with('\n'), "{}", mail.text);

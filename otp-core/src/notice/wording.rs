@@ -2,6 +2,7 @@
 
 use super::{About, Notice};
 use crate::clock::Timestamp;
+use crate::member::{CodeUse, Role};
 use crate::secret::Secret;
 use crate::template::{Button, Letter, civil_time};
 use crate::tenant::TenantStatus;
@@ -11,8 +12,10 @@ use crate::usage::Span;
 pub(crate) struct Frame<'a> {
     /// The installation's URL, without a slash at its end.
     pub url: &'a str,
-    /// The link that confirms a signup, and the code that does so too.
-    pub proof: Option<(String, Secret)>,
+    /// The link that confirms a signup.
+    pub link: Option<String>,
+    /// The code that the mail is sent for.
+    pub code: Option<Secret>,
     /// When the notice was queued.
     pub at: Timestamp,
     /// The address of whoever caused it, where that is worth telling.
@@ -25,6 +28,9 @@ pub(crate) fn letter(notice: &Notice, frame: Frame<'_>) -> Letter {
         Notice::SignupVerification { company_name, expires_at, .. } => verification(company_name, *expires_at, frame),
         Notice::SignupKnown {} => known(frame),
         Notice::Welcome { about } => welcome(about, frame),
+        Notice::MemberCode { of_use, expires_at, .. } => member_code(*of_use, *expires_at, frame),
+        Notice::PasswordChanged { at } => password_changed(*at, &frame),
+        Notice::Invitation { about, role, by, expires_at, .. } => invitation(about, *role, by, *expires_at, frame),
         Notice::StatusChanged { about, to, reason, at, .. } => status(about, *to, reason.clone(), *at),
         Notice::Quota { about, span, used, limit, renewed_at } => quota(about, *span, *used, *limit, *renewed_at),
         Notice::ErrorRate { about, failed, requests } => error_rate(about, *failed, *requests, frame.at),
@@ -36,7 +42,7 @@ pub(crate) fn letter(notice: &Notice, frame: Frame<'_>) -> Letter {
 
 fn verification(company: &str, expires_at: Timestamp, frame: Frame<'_>) -> Letter {
     let footer = requested(&frame);
-    let (link, code) = frame.proof.map_or((None, None), |(link, code)| (Some(link), Some(code)));
+    let Frame { link, code, .. } = frame;
     Letter {
         subject: "Confirm your address for OTP Auth".to_owned(),
         heading: "Confirm your address".to_owned(),
@@ -81,6 +87,62 @@ fn welcome(about: &About, frame: Frame<'_>) -> Letter {
         ],
         button: Some(Button { label: "Open the API reference".to_owned(), url: format!("{}/docs", frame.url) }),
         facts: vec![("Customer".to_owned(), about.tenant.to_string()), ("API".to_owned(), frame.url.to_owned())],
+        ..Letter::default()
+    }
+}
+
+fn member_code(of_use: CodeUse, expires_at: Timestamp, frame: Frame<'_>) -> Letter {
+    let (subject, asked) = match of_use {
+        CodeUse::Register => ("Confirm your address for OTP Auth", "register for OTP Auth with this address"),
+        CodeUse::SignIn => ("Your code to sign in to OTP Auth", "sign in to OTP Auth with this address"),
+        CodeUse::Recover => ("Set a new password for OTP Auth", "set a new password for OTP Auth"),
+    };
+    Letter {
+        subject: subject.to_owned(),
+        heading: subject.to_owned(),
+        paragraphs: vec![format!("Somebody, hopefully you, wants to {asked}.")],
+        code_label: "Enter this code where you were asked for it:".to_owned(),
+        footer: requested(&frame),
+        code: frame.code,
+        closing: vec![
+            format!("The code works once, until {}.", civil_time(expires_at)),
+            "If it was not you, ignore this message and tell nobody the code.".to_owned(),
+        ],
+        ..Letter::default()
+    }
+}
+
+fn password_changed(at: Timestamp, frame: &Frame<'_>) -> Letter {
+    Letter {
+        subject: "Your OTP Auth password was changed".to_owned(),
+        heading: "Your password was changed".to_owned(),
+        paragraphs: vec![
+            "Whoever was signed in with your account has been signed out.".to_owned(),
+            "If it was not you, somebody reads your mail: secure your mailbox first, then set a new password."
+                .to_owned(),
+        ],
+        facts: vec![("Changed".to_owned(), civil_time(at))],
+        footer: requested(frame),
+        ..Letter::default()
+    }
+}
+
+fn invitation(about: &About, role: Role, by: &str, expires_at: Timestamp, frame: Frame<'_>) -> Letter {
+    let name = &about.name;
+    Letter {
+        subject: format!("Join {name} on OTP Auth"),
+        heading: format!("Join {name}"),
+        paragraphs: vec![
+            format!("{by} asks you to join the team of {name} as {}.", role.as_str()),
+            "Sign in with this address, or register with it first, and accept with the code below.".to_owned(),
+        ],
+        code_label: "The code of the invitation:".to_owned(),
+        code: frame.code,
+        facts: vec![("Customer".to_owned(), about.tenant.to_string()), ("API".to_owned(), frame.url.to_owned())],
+        closing: vec![
+            format!("It works once, until {}, and for this address only.", civil_time(expires_at)),
+            "If you do not know who that is, ignore this message. Nothing happens then.".to_owned(),
+        ],
         ..Letter::default()
     }
 }

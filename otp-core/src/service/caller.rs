@@ -111,7 +111,7 @@ pub struct Caller {
     pub(super) space: Space,
     pub(super) key: Option<Arc<ApiKey>>,
     pub(super) as_administrator: bool,
-    /// Who has just signed the tenant up, and shows the token for that.
+    /// The member who acts, by a session or by the token of a signup that was just confirmed.
     pub(super) member: Option<MemberId>,
     pub(super) client: Client,
 }

@@ -8,11 +8,12 @@ use super::caller::{SealedClient, place};
 use super::{Client, Service};
 use crate::error::Error;
 use crate::id::TenantId;
+use crate::member::{InvitationProof, MemberCode};
 use crate::message::{Message, Outgoing};
 use crate::notice::{Envelope, Frame, Notice, SealedNotice, Stationery, letter};
-use crate::secret::{CannotOpen, Secret};
+use crate::secret::{CannotOpen, Secret, TenantKeys};
 use crate::signup::SignupProof;
-use crate::subject::EmailAddress;
+use crate::subject::{EmailAddress, SubjectKey};
 use crate::template::{Rendered, render_letter};
 use crate::tenant::Tenant;
 
@@ -40,17 +41,16 @@ impl Service {
         let notice = sealed.open(&keys, &message.subject)?;
         let to = keys.open_text(&place(b"address", &message.subject), &message.address)?;
         let client = SealedClient::open(&keys, &message.subject, message.client.as_ref())?;
-        let proof = match &notice {
+        let link = match &notice {
             Notice::SignupVerification { signup, kid, .. } => {
                 let proof = SignupProof { signup: *signup, kid: *kid, subject: &message.subject };
-                let token = proof.link_token(&keys).ok_or(CannotOpen)?;
-                Some((self.signup_link(&to, &token), proof.code(&keys).ok_or(CannotOpen)?))
+                Some(self.signup_link(&to, &proof.link_token(&keys).ok_or(CannotOpen)?))
             }
             _ => None,
         };
-        let code = proof.as_ref().map(|(_, code)| code.clone());
+        let code = code_of(&notice, &keys, &message.subject)?;
         let ip = client.ip.as_ref().map(IpAddr::to_string);
-        let frame = Frame { url: &self.inner.issuer, proof, at: message.created_at, ip };
+        let frame = Frame { url: &self.inner.issuer, link, code: code.clone(), at: message.created_at, ip };
         let Rendered { subject, html, text } = render_letter(&letter(&notice, frame))?;
         Ok(Outgoing {
             id: message.id,
@@ -73,4 +73,19 @@ impl Service {
             Serializer::new(String::new()).append_pair("email", to).append_pair("token", token.expose()).finish();
         format!("{}/signup/verify?{query}", self.inner.issuer)
     }
+}
+
+/// What the notice is sent for, if it is to be said somewhere.
+fn code_of(notice: &Notice, keys: &TenantKeys, subject: &SubjectKey) -> Result<Option<Secret>, CannotOpen> {
+    let code = match notice {
+        Notice::SignupVerification { signup, kid, .. } => {
+            SignupProof { signup: *signup, kid: *kid, subject }.code(keys)
+        }
+        Notice::MemberCode { code, kid, of_use, .. } => MemberCode::code_of(keys, *code, *kid, *of_use, subject),
+        Notice::Invitation { invitation, kid, .. } => {
+            InvitationProof { invitation: *invitation, kid: *kid, subject }.token(keys)
+        }
+        _ => return Ok(None),
+    };
+    code.map(Some).ok_or(CannotOpen)
 }

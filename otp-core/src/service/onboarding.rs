@@ -5,7 +5,7 @@ use crate::api_key::ApiKey;
 use crate::command::{KEYS, TenantChange};
 use crate::error::Error;
 use crate::id::TenantId;
-use crate::member::Member;
+use crate::member::{Membership, TEAM};
 use crate::onboarding::Step;
 use crate::secret::TenantKeys;
 use crate::store::{Key, Read, Snapshot};
@@ -46,26 +46,24 @@ impl Service {
         let as_member = subject(&self.tenant_keys(TenantId::INSTALLATION));
         let as_user = subject(&caller.context.keys);
         let mut wanted = vec![
-            Read::alias::<Member>(as_member.as_bytes()),
+            Read::owned::<Membership>(id.as_bytes().into(), TEAM),
             Read::alias::<User>(as_user.as_bytes()),
             Read::owned::<ApiKey>(id.as_bytes().into(), KEYS),
         ];
         wanted.extend(Mode::ALL.map(|mode| Read::Counter(self.users_ever(Space { tenant: id, mode }))));
         let facts = self.inner.store.read(wanted).await?;
-        let is_done = |step: Step| (step, self.is_done(step, tenant, &facts));
+        let is_member = facts.all::<Membership>().any(|membership| membership.subject == as_member);
+        let is_done = |step: Step| (step, self.is_done(step, tenant, is_member, &facts));
         Ok(OnboardingView {
             steps: Step::ALL.iter().copied().map(is_done).collect(),
             skipped: tenant.skipped_steps.clone(),
         })
     }
 
-    fn is_done(&self, step: Step, tenant: &Tenant, facts: &Snapshot) -> bool {
+    fn is_done(&self, step: Step, tenant: &Tenant, is_member: bool, facts: &Snapshot) -> bool {
         match step {
             Step::AccountCreated => true,
-            Step::EmailVerified => {
-                let is_member = facts.one::<Member>().is_some_and(|member| member.tenant == tenant.id);
-                is_member || facts.one::<User>().is_some()
-            }
+            Step::EmailVerified => is_member || facts.one::<User>().is_some(),
             Step::ApiKeyGenerated => facts.all::<ApiKey>().any(|key| key.is_usable(self.now())),
             Step::FirstTestCompleted => {
                 let users = |mode| facts.counter(&self.users_ever(Space { tenant: tenant.id, mode }));

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::id::{EventId, KeyId, MemberId, SignupId, TenantId};
 use crate::idempotency::{Answer, Idempotency, Once, ReplySlot};
 use crate::limit::SlidingLog;
-use crate::member::{Member, Role};
+use crate::member::{Member, Membership, Role};
 use crate::notice::INSTALLATION;
 use crate::password::Password;
 use crate::secret::{Digest32, Secret, TenantKeys};
@@ -73,11 +73,11 @@ pub struct ConfirmedSignup {
 }
 
 /// An address that signs up, as the store knows it.
-struct Applying {
-    email: EmailAddress,
-    keys: TenantKeys,
-    subject: SubjectKey,
-    bucket: BucketKey,
+pub(super) struct Applying {
+    pub email: EmailAddress,
+    pub keys: TenantKeys,
+    pub subject: SubjectKey,
+    pub bucket: BucketKey,
 }
 
 impl Service {
@@ -215,18 +215,27 @@ impl Service {
         };
         let mut created = self.create_command(new)?;
         created.trail.actor = Actor::Member(id);
-        let (tenant, keys) = (created.tenant.id, self.tenant_keys(created.tenant.id));
+        let (tenant, keys) = (created.tenant.id, &applying.keys);
         let token = new_signup_token(random);
         Ok(Some(NewAccount {
             signup: signup.id,
             member: Member {
                 id,
-                tenant,
+                space: INSTALLATION,
                 subject: applying.subject,
+                bucket: applying.bucket,
                 email: keys.seal(random, Member::EMAIL, applicant.email.as_bytes()),
                 password: keys.seal(random, Member::PASSWORD, applicant.password.as_bytes()),
-                role: Role::Owner,
+                name: None,
                 created_at: now,
+            },
+            membership: Membership {
+                tenant,
+                member: id,
+                subject: applying.subject,
+                role: Role::Owner,
+                since: now,
+                invited_by: None,
             },
             token: SignupToken {
                 digest: Digest32::of(token.expose().as_bytes()),
@@ -256,11 +265,11 @@ impl Service {
         Ok(Caller { member: Some(token.member), ..caller })
     }
 
-    fn signup_is_open(&self) -> Result<(), Error> {
+    pub(super) fn signup_is_open(&self) -> Result<(), Error> {
         if self.inner.signup_is_open { Ok(()) } else { Err(Error::SignupClosed) }
     }
 
-    fn applying(&self, email: &str) -> Result<Applying, Error> {
+    pub(super) fn applying(&self, email: &str) -> Result<Applying, Error> {
         let email = parse_email(email)?;
         let keys = self.tenant_keys(TenantId::INSTALLATION);
         let (address, mode) = (Address::Email(email.clone()), INSTALLATION.mode.byte());
@@ -274,7 +283,7 @@ impl Service {
     }
 }
 
-fn check_password(text: Secret, company_name: &str, email: &EmailAddress) -> Result<Password, Error> {
+pub(super) fn check_password(text: Secret, company_name: &str, email: &EmailAddress) -> Result<Password, Error> {
     let joined: String = company_name.split_whitespace().collect();
     let address = email.display();
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));

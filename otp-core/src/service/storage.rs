@@ -56,7 +56,7 @@ fn size(item: &Item) -> (TenantId, u64) {
 }
 
 /// Gives way once: a store may answer without ever waiting.
-async fn let_others() {
+pub(super) async fn let_others() {
     let mut has_waited = false;
     std::future::poll_fn(|context| match std::mem::replace(&mut has_waited, true) {
         true => Poll::Ready(()),

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::id::TenantId;
 use crate::idempotency::{Answer, Idempotency};
 use crate::locale::Locale;
-use crate::member::Member;
+use crate::member::{Membership, TEAM};
 use crate::passcode::Alphabet;
 use crate::secret::Secret;
 use crate::store::Read;
@@ -104,7 +104,8 @@ impl Service {
     async fn is_member(&self, caller: &Caller, address: &EmailAddress) -> Result<bool, Error> {
         let keys = self.tenant_keys(TenantId::INSTALLATION);
         let subject = SubjectKey::of(&keys, Mode::Live.byte(), &Address::Email(address.clone()));
-        let seen = self.inner.store.read(vec![Read::alias::<Member>(subject.as_bytes())]).await?;
-        Ok(seen.one::<Member>().is_some_and(|member| member.tenant == caller.space.tenant))
+        let team = Read::owned::<Membership>(caller.space.tenant.as_bytes().into(), TEAM);
+        let seen = self.inner.store.read(vec![team]).await?;
+        Ok(seen.all::<Membership>().any(|membership| membership.subject == subject))
     }
 }

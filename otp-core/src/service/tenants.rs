@@ -170,6 +170,7 @@ impl Service {
             settings,
             config_version: 1,
             skipped_steps: Vec::new(),
+            erase_at: None,
         };
         let trail = Trail {
             id: AuditId::new(now, random),
@@ -297,8 +298,10 @@ impl Service {
         let reason = reason.map(|reason| check_name("reason", &reason)).transpose()?;
         let known = self.tenant_context(caller.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
         let envelope = self.envelope_to(&known.tenant)?;
-        let change =
-            TenantChange { status: Some(StatusChange { status, reason, envelope }), ..TenantChange::default() };
+        let change = TenantChange {
+            status: Some(StatusChange { status, reason, envelope, erase_at: None }),
+            ..TenantChange::default()
+        };
         let (before, after) = self.change(self.change_command(caller, change)).await??;
         Ok((before.status, self.tenant_view(&after)?))
     }

@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::id::TenantId;
 use crate::idempotency::StoredReply;
 use crate::limit::Recipient;
-use crate::member::Member;
+use crate::member::{Invitation, Member, MemberCode, MemberSession, Membership, Seat};
 use crate::message::Message;
 use crate::session::Session;
 use crate::signing::StoredSigningKey;
@@ -310,7 +310,7 @@ records! {
     Signup(Signup) = "signup";
     /// The token of a confirmed signup.
     SignupToken(SignupToken) = "signup_token";
-    /// Somebody who runs a tenant.
+    /// Somebody who runs tenants.
     Member(Member) = "member";
     /// Where a tenant wants to hear of events.
     Endpoint(Endpoint) = "endpoint";
@@ -326,4 +326,14 @@ records! {
     TrustedDevice(TrustedDevice) = "trusted_device";
     /// A sign-in that waits for its second factor.
     PendingSignIn(PendingSignIn) = "pending_sign_in";
+    /// A code that a member was mailed.
+    MemberCode(MemberCode) = "member_code";
+    /// A signed-in member.
+    MemberSession(MemberSession) = "member_session";
+    /// A tenant's member.
+    Membership(Membership) = "membership";
+    /// A member's tenant.
+    Seat(Seat) = "seat";
+    /// Somebody who was asked to join a team.
+    Invitation(Invitation) = "invitation";
 }

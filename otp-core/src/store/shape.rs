@@ -22,16 +22,18 @@ impl Kind {
             Shape { owner, alias, queue, expires }
         }
         match self {
-            Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion | Kind::Endpoint => of(true, false, false, false),
+            Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion | Kind::Endpoint | Kind::Membership | Kind::Seat => {
+                of(true, false, false, false)
+            }
             Kind::User | Kind::Member => of(true, true, false, false),
-            Kind::ApiKey | Kind::TrustedDevice => of(true, true, false, true),
+            Kind::ApiKey | Kind::TrustedDevice | Kind::MemberSession | Kind::Invitation => of(true, true, false, true),
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
                 of(true, false, false, true)
             }
             Kind::Suppression => of(true, false, false, true),
             Kind::MessageReport => of(false, false, false, true),
             Kind::PendingSignIn => of(true, false, false, true),
-            Kind::TotpDevice => of(false, false, false, true),
+            Kind::TotpDevice | Kind::MemberCode => of(false, false, false, true),
             Kind::Recipient | Kind::AuditHead | Kind::Visitors | Kind::Signup | Kind::SignupToken => {
                 of(false, false, false, true)
             }

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod factors;
+mod members;
 mod outside;
 mod signups;
 
@@ -185,7 +186,6 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::StorageUse => StorageUse { tenant, measured: vec![(NOW, number)] }.into(),
         Kind::Signup => signups::signup(tenant, number).into(),
         Kind::SignupToken => signups::signup_token(tenant, number).into(),
-        Kind::Member => signups::member(tenant, number).into(),
         Kind::Domain => outside::domain(tenant, number).into(),
         Kind::Endpoint => outside::endpoint(tenant, number).into(),
         Kind::Delivery => outside::delivery(tenant, number).into(),
@@ -194,6 +194,12 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::TotpDevice => factors::totp_device(tenant, number).into(),
         Kind::TrustedDevice => factors::trusted_device(tenant, number).into(),
         Kind::PendingSignIn => factors::pending_sign_in(tenant, number).into(),
+        Kind::Member => members::member(tenant, number).into(),
+        Kind::MemberCode => members::member_code(tenant, number).into(),
+        Kind::MemberSession => members::member_session(tenant, number).into(),
+        Kind::Membership => members::membership(tenant, number).into(),
+        Kind::Seat => members::seat(tenant, number).into(),
+        Kind::Invitation => members::invitation(tenant, number).into(),
     }
 }
 
@@ -212,6 +218,7 @@ fn sample_tenant(id: TenantId, number: u64) -> Tenant {
         settings: Settings::default(),
         config_version: 1,
         skipped_steps: Vec::new(),
+        erase_at: None,
     }
 }
 

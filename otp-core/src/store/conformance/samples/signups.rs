@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{NOW, bucket, digest, id, sealed, space, subject};
 use crate::id::{MemberId, SignupId, TenantId};
 use crate::limit::SlidingLog;
-use crate::member::{Member, Role};
 use crate::secret::Digest32;
 use crate::signup::{Signup, SignupState, SignupToken};
 use crate::subject::SubjectKey;
@@ -34,17 +33,5 @@ pub(super) fn signup_token(tenant: TenantId, number: u64) -> SignupToken {
         tenant,
         member: MemberId::from_bytes(id(number)),
         expires_at: NOW + Duration::from_secs(600),
-    }
-}
-
-pub(super) fn member(tenant: TenantId, number: u64) -> Member {
-    Member {
-        id: MemberId::from_bytes(id(number)),
-        tenant,
-        subject: subject(tenant, number),
-        email: sealed(tenant, number),
-        password: sealed(tenant, number),
-        role: Role::Owner,
-        created_at: NOW,
     }
 }
