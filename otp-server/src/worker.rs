@@ -157,6 +157,12 @@ impl Worker {
                     break;
                 }
             }
+            let mut stopped = self.stopped.clone();
+            let erased = tokio::select! {
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+                erased = self.service.erase_tenants() => erased,
+            };
+            self.done("erase customers", erased).await;
         }
     }
 

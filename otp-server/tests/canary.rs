@@ -99,7 +99,7 @@ impl Secrets {
     /// A key, whole and without the prefix that says its kind.
     fn key(&mut self, name: &str, key: &Value) -> String {
         let key = key.as_str().unwrap();
-        let kinds = ["otp_live_sk_", "otp_test_sk_", "otp_live_pk_", "otp_admin_", "otp_rt_", "otp_su_"];
+        let kinds = ["otp_live_sk_", "otp_test_sk_", "otp_live_pk_", "otp_admin_", "otp_rt_", "otp_su_", "otp_ms_"];
         let rest = kinds.iter().find_map(|kind| key.strip_prefix(kind)).unwrap();
         self.add(&format!("{name} without its prefix"), rest);
         self.add(name, key)
@@ -131,6 +131,7 @@ fn drive(server: &Server, secrets: &mut Secrets) {
     let keys = format!("/admin/customers/{}/api-keys", created["customerId"].as_str().unwrap());
     let new_key = |body: Value| server.ok("POST", &keys, &key, None, &body);
     drive_signup(server, secrets);
+    drive_members(server, secrets);
     let reveals = new_key(json!({"name": "Reveals", "scopes": ["otp:reveal"]}));
     let reveals = secrets.key("revealing key", &reveals["apiKey"]);
     let publishable = new_key(json!({"name": "Shop", "type": "publishable"}));
@@ -245,6 +246,39 @@ fn drive_signup(server: &Server, secrets: &mut Secrets) {
     assert_eq!(status, 200, "{page}");
     let key = page.split_once("\">otp_live_sk_").unwrap().1.split_once('<').unwrap().0;
     secrets.key("key of a page", &json!(format!("otp_live_sk_{key}")));
+}
+
+/// A member registers, signs in by password and by code, invites somebody and sets a new password.
+fn drive_members(server: &Server, secrets: &mut Secrets) {
+    let email = secrets.add("member's address", "cy.canary.w3n8@member-t5k2.example");
+    let name = secrets.add("member's name", "Canary Cyrus f6j4");
+    let password = secrets.add("member's password", "canary member m9d3 of twelve figs");
+    let register = json!({"email": email, "password": password, "name": name});
+    server.ok("POST", "/api/auth/register", "", None, &register);
+    let code = secrets.add("member's code", server.mailed(&email));
+    server.ok("POST", "/api/auth/register/verify", "", None, &json!({"email": email, "code": code}));
+    let login = |proof: Value| {
+        let mut body = json!({"email": email, "token": true});
+        body.as_object_mut().unwrap().extend(proof.as_object().unwrap().clone());
+        body
+    };
+    let wrong = secrets.add("wrong password", "canary wrong v8s1 of twelve figs");
+    server.refused(401, "POST", "/api/auth/login", "", &login(json!({"password": wrong})).to_string());
+    server.refused(400, "POST", "/api/auth/login", "", &format!(r#"{{"email":"{email}","password":"{password}","x":"#));
+    server.refused(400, "POST", "/api/auth/login", "", &format!(r#"{{"email":"{email}","{password}":1}}"#));
+    let signed_in = server.ok("POST", "/api/auth/login", "", None, &login(json!({"password": password})));
+    let token = secrets.key("member's token", &signed_in["token"]);
+    secrets.add("CSRF token", signed_in["csrfToken"].as_str().unwrap());
+    let made = server.ok("POST", "/api/app", &token, None, &json!({"name": "Canary App"}));
+    secrets.key("key of an app", &made["apiKey"]);
+    let path = format!("/api/app/{}", made["appId"].as_str().unwrap());
+    let reset = server.ok("PUT", &format!("{path}/api-key"), &token, None, &json!({}));
+    secrets.key("key that was reset", &reset["apiKey"]);
+    let invited = secrets.add("invited address", "di.canary.h7p5@member-t5k2.example");
+    server.ok("POST", &format!("{path}/invitations"), &token, None, &json!({"email": invited, "role": "viewer"}));
+    let invitation = secrets.add("code of an invitation", server.mailed(&invited));
+    server.refused(404, "POST", "/api/auth/invitations", &token, &json!({"code": invitation}).to_string());
+    server.refused(401, "GET", &format!("/api/auth/me?token={token}"), &format!("{token}x"), "");
 }
 
 /// A running server, in a data directory of its own.

@@ -27,6 +27,8 @@ CREDENTIALS = {
     "apiKeyHeader": [],
     "accessToken": ["access"],
     "signupToken": ["signup"],
+    "memberSession": [],
+    "memberToken": ["member"],
     "administrator": ["administrator"],
 }
 ANYBODY = ["nobody", "nonsense", *itertools.chain.from_iterable(CREDENTIALS.values())]
@@ -44,6 +46,15 @@ BODIES = {
     "resendSignup": [{"email": "@address@"}],
     "confirmSignup": [{"email": "@signing@", "token": "@link@"}],
     "createSignupKey": [{"name": "Staging"}],
+    "registerMember": [{"email": "@address@", "password": "eleven pears in a teapot"}],
+    "confirmMember": [{"email": "@address@", "code": "000000000"}],
+    "signInMember": [{"email": "@address@"}, {"email": "@address@", "password": "eleven pears in a teapot"}],
+    "recoverMember": [{"email": "@address@"}],
+    "acceptInvitation": [{"code": "nonsense"}],
+    "createApp": [{"name": "App"}],
+    "renameApp": [{"name": "App"}],
+    "inviteToTeam": [{"email": "@address@", "role": role} for role in ("owner", "viewer")],
+    "appointMember": [{"role": role} for role in ("owner", "viewer")],
     "createCustomer": [{"name": "Other", "email": "@address@"}],
     "editCustomer": [{"plan": plan} for plan in ("free", "pro", "enterprise")],
     "setCustomerStatus": [{"status": status} for status in ("active", "suspended", "cancelled")],
@@ -54,7 +65,7 @@ BODIES = {
 }
 
 # Codes of answers after which a customer is of no use.
-DEAD = {"invalid_api_key", "invalid_token", "customer_suspended", "customer_cancelled", "ip_not_allowed"}
+DEAD = {"invalid_api_key", "invalid_token", "invalid_session", "customer_suspended", "customer_cancelled", "ip_not_allowed"}
 
 MARK = re.compile("@([a-z]+)@")
 
@@ -141,6 +152,7 @@ class Cast:
     def __init__(self):
         self.customer = None
         self.signup_token = None
+        self.crew = None
 
     def alive(self):
         if self.customer is None or self.customer.requests > REQUESTS_OF_A_CUSTOMER:
@@ -153,7 +165,7 @@ class Cast:
             return self.known(names, by)
         except Refused:
             # The customer's settings or its end may be why; with a new one there is no excuse.
-            self.customer = self.signup_token = None
+            self.customer = self.signup_token = self.crew = None
             return self.known(names, by)
 
     def known(self, names, by):
@@ -181,7 +193,24 @@ class Cast:
             found |= sign_up()
         if "signup" in names:
             found["signup"] = self.signed_up()
+        if names & {"member", "app", "appmember", "membersession", "invitation"}:
+            found |= self.member()
         return found
+
+    def member(self):
+        """A member with an app of its own, by the names of the marks."""
+        if self.crew is None:
+            signing, password = sign_up(), "eleven pears in a teapot"
+            opened = call("POST", "/signup/verify", email=signing["signing"], token=signing["link"])
+            let_in = call("POST", "/api/auth/login", email=signing["signing"], password=password, token=True)
+            self.crew = {
+                "member": let_in["token"],
+                "app": opened["customerId"],
+                "appmember": let_in["member"]["memberId"],
+                "membersession": let_in["sessionId"],
+                "invitation": "inv_1111111111111111111111",
+            }
+        return self.crew
 
     def signed_up(self):
         if self.signup_token is None:
@@ -196,6 +225,9 @@ CAST = Cast()
 
 def of_path(path, name):
     """The mark for a name in a path."""
+    if path.startswith("/api/"):
+        of_app = {"id": "@app@", "memberId": "@appmember@", "invitationId": "@invitation@"}
+        return of_app[name] if path.startswith("/api/app") else "@membersession@"
     if name == "id" and not path.startswith("/admin/customers"):
         return "@session@" if path.startswith("/auth") else "@user@"
     return {"id": "@customer@", "customerId": "@customer@", "keyId": "@key@", "sessionId": "@session@"}.get(
@@ -297,11 +329,12 @@ def after_call(context, case, response):
     if response.status_code not in (401, 403) or "json" not in response.headers.get("content-type", [""])[0]:
         return
     if response.json().get("code") in DEAD and is_ours(case.headers.get("Authorization", "")):
-        CAST.customer = CAST.signup_token = None
+        CAST.customer = CAST.signup_token = CAST.crew = None
 
 
 def is_ours(authorization):
     """Whether a request was let in until now: nonsense says nothing about the customer."""
     customer = CAST.customer
     tokens = [] if customer is None else [*customer.keys.values(), customer.user["token"]]
-    return any(token in authorization for token in [*tokens, CAST.signup_token or "@"])
+    of_signup = [CAST.signup_token or "@", (CAST.crew or {}).get("member", "@")]
+    return any(token in authorization for token in [*tokens, *of_signup])

@@ -28,12 +28,18 @@ impl Modify for Credentials {
             SecurityScheme::Http(scheme)
         };
         let header = ApiKeyValue::with_description("X-OTP-API-Key", "The same key in a header of its own.");
+        let cookie = ApiKeyValue::with_description(
+            "__Host-otp_session",
+            "A member's session; what changes anything also takes X-CSRF-Token, and a page of this server.",
+        );
         let components = document.components.get_or_insert_default();
         for (name, scheme) in [
             ("apiKey", bearer("An API key: otp_live_sk_…, otp_test_sk_…, otp_live_pk_…, otp_test_pk_….")),
             ("apiKeyHeader", SecurityScheme::ApiKey(ApiKey::Header(header))),
             ("accessToken", bearer("A user's access token.")),
             ("signupToken", bearer("What a confirmed signup was answered with: otp_su_….")),
+            ("memberSession", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+            ("memberToken", bearer("A member's session, for programs: otp_ms_….")),
             ("administrator", bearer("The platform administrator's token: otp_admin_….")),
         ] {
             components.add_security_scheme(name, scheme);
@@ -182,6 +188,31 @@ problem_sets! {
         "401" => "`missing_token`, `invalid_token`.",
         "403" => "`customer_suspended`, `customer_cancelled`.",
         "409" => "`conflict`: there are too many keys.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of routes by which anybody becomes a member.
+    EntryProblems:
+        "403" => "`cross_site_request`: the page of another site sent it.",
+        "429" => "`rate_limit_exceeded`; see `Retry-After`.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of routes by which a member shows who it is.
+    ProofProblems:
+        "401" => "`sign_in_refused`: address, password or code is wrong, which are not told apart.",
+        "403" => "`cross_site_request`: the page of another site sent it.",
+        "429" => "`rate_limit_exceeded`; see `Retry-After`.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of routes that take a member's session and show what any member may see.
+    SessionProblems:
+        "401" => "`missing_session`, `invalid_session`.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`.";
+    /// Of routes that take a member's session.
+    MemberProblems:
+        "401" => "`missing_session`, `invalid_session`.",
+        "403" => "`cross_site_request`, `csrf_token_required`, `role_required`, `signup_closed`, `customer_suspended`, \
+                  `customer_cancelled`.",
         "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done.";
     /// Of the route that asks for another plan.

@@ -3,6 +3,7 @@
 //! [`routes`] is an ordinary axum router, so another program can mount it in its own; the `embed_axum` example does.
 
 mod analytics;
+mod apps;
 mod asker;
 mod audit;
 mod auth;
@@ -21,6 +22,7 @@ mod keys;
 mod layers;
 mod limits;
 mod list;
+mod members;
 mod messages;
 mod metrics;
 mod onboarding;
@@ -34,6 +36,7 @@ mod signup;
 mod signup_page;
 mod standing;
 mod suppressions;
+mod team;
 mod templates;
 mod totp;
 mod totp_code;
@@ -42,6 +45,7 @@ mod totp_named;
 mod totp_recovery;
 mod usage;
 mod users;
+mod visitor;
 mod webhooks;
 
 use std::sync::Arc;
@@ -116,6 +120,8 @@ impl App {
         (name = "Sign-in", description = "Codes, tokens and sessions of end users."),
         (name = "Second factor", description = "Authenticator apps, recovery codes and trusted devices."),
         (name = "Signup", description = "Becoming a customer."),
+        (name = "Members", description = "The people who run customers: accounts and sessions."),
+        (name = "Applications", description = "What a member runs: customers, and their teams."),
         (name = "Customers", description = "Customers of the installation and their API keys."),
         (name = "Configuration", description = "What customers set up for themselves."),
         (name = "Users", description = "A customer's users: what is held about them, and its end."),
@@ -159,6 +165,23 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(signup::resend))
         .routes(paths!(signup::verify, signup_page::ask))
         .routes(paths!(signup::api_key))
+        .routes(paths!(members::register))
+        .routes(paths!(members::verify))
+        .routes(paths!(members::login))
+        .routes(paths!(members::logout))
+        .routes(paths!(members::recovery))
+        .routes(paths!(members::me))
+        .routes(paths!(members::sessions))
+        .routes(paths!(members::end))
+        .routes(paths!(team::accept))
+        .routes(paths!(apps::create, apps::list))
+        .routes(paths!(apps::one, apps::rename, apps::remove))
+        .routes(paths!(apps::reset_key))
+        .routes(paths!(apps::users))
+        .routes(paths!(team::show))
+        .routes(paths!(team::invite))
+        .routes(paths!(team::revoke))
+        .routes(paths!(team::appoint, team::remove))
         .routes(paths!(customers::create, customers::list))
         .routes(paths!(customers::own, customers::edit_own))
         .routes(paths!(usage::usage))

@@ -137,6 +137,8 @@ fn status_of(error: &Error) -> StatusCode {
         Error::InvalidApiKey | Error::InvalidToken | Error::SignupRefused => StatusCode::UNAUTHORIZED,
         Error::SecondFactorRequired(_) | Error::InvalidMfaToken => StatusCode::UNAUTHORIZED,
         Error::StepUpRequired => StatusCode::FORBIDDEN,
+        Error::SignInRefused | Error::InvalidSession => StatusCode::UNAUTHORIZED,
+        Error::RoleRequired(_) => StatusCode::FORBIDDEN,
         Error::BillingNotConfigured => StatusCode::PAYMENT_REQUIRED,
         Error::InvalidRefreshToken | Error::RefreshTokenReused => StatusCode::UNAUTHORIZED,
         Error::RateLimited(_) | Error::Cooldown(_) | Error::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,

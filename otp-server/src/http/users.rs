@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use otp_core::user::Consent;
-use otp_core::{Address, UserExport, UserId, UserView};
+use otp_core::{Address, Page, UserExport, UserId, UserView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -85,6 +85,13 @@ pub struct UsersBody {
     next_cursor: Option<String>,
 }
 
+impl From<Page<UserView>> for UsersBody {
+    fn from(page: Page<UserView>) -> Self {
+        let users = page.items.into_iter().map(User::from).collect();
+        Self { success: true, users, next_cursor: page.next }
+    }
+}
+
 /// Which users are wanted.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -137,8 +144,7 @@ pub async fn list(
         return Ok(Json(UsersBody { success: true, users, next_cursor: None }));
     }
     let page = app.service.users(&caller, query.cursor.as_deref(), limit).await?;
-    let users = page.items.into_iter().map(User::from).collect();
-    Ok(Json(UsersBody { success: true, users, next_cursor: page.next }))
+    Ok(Json(page.into()))
 }
 
 /// One user.

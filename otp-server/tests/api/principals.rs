@@ -37,6 +37,27 @@ POST /api/code/verify             key?  sk    ok    404   404   key!  key!  key?
 GET /.well-known/jwks.json        ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /auth/ID/.well-known/jwks.json ok   ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /auth/ID/test/.well-known/jwks.json ok ok ok ok   ok    ok    ok    ok    ok    ok
+POST /api/auth/register           ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+POST /api/auth/register/verify    in!   in!   in!   in!   in!   in!   in!   in!   in!   in!
+POST /api/auth/login              ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+POST /api/auth/recovery           ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+POST /api/auth/logout             ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+GET /api/auth/me                  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+GET /api/auth/sessions            ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+DELETE /api/auth/sessions/SESSION ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/auth/invitations        ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/app                     ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+GET /api/app                      ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+GET /api/app/ID                   ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+PUT /api/app/ID                   ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+DELETE /api/app/ID                ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+PUT /api/app/ID/api-key           ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+GET /api/app/ID/users             ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+GET /api/app/ID/members           ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/app/ID/invitations      ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+DELETE /api/app/ID/invitations/INVITED ses? ses? ses? ses? ses? ses? ses? ses? ses? ses?
+PUT /api/app/ID/members/MEMBER    ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+DELETE /api/app/ID/members/MEMBER ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
 POST /admin/customers             key?  sk    adm   adm   adm   key!  key!  ok    key!  key?
 GET /admin/customers              key?  sk    adm   adm   adm   key!  key!  ok    key!  key?
 POST /signup                      ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
@@ -117,11 +138,13 @@ GET /docs/                        ok    ok    ok    ok    ok    ok    ok    ok  
 GET /metrics                      gone  gone  gone  gone  gone  gone  gone  gone  gone  gone
 ";
 
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 18] = [
     ("ok", "200"),
     ("ok", "201"),
     ("ok", "202"),
     ("tok!", "401 invalid_token"),
+    ("ses?", "401 missing_session"),
+    ("in!", "401 sign_in_refused"),
     ("bill", "402 billing_not_configured"),
     ("key?", "401 missing_api_key"),
     ("key!", "401 invalid_api_key"),
@@ -228,6 +251,9 @@ impl Cast {
             "POST /signup/resend" => json!({"email": "dee@example.org"}),
             "POST /signup/verify" => self.signup.as_ref().unwrap().by_token(),
             "POST /signup/api-key" => json!({"name": "New"}),
+            "POST /api/auth/register" => json!({"email": "dee@example.org", "password": "eleven pears in a teapot"}),
+            "POST /api/auth/register/verify" => json!({"email": "dee@example.org", "code": "123456789"}),
+            "POST /api/auth/login" | "POST /api/auth/recovery" => json!({"email": "dee@example.org"}),
             "PUT /admin/onboarding" => json!({"skip": []}),
             "POST /admin/onboarding/test-otp" => json!({"email": "cy@example.org"}),
             "POST /admin/customers/me/upgrade" => json!({"plan": "pro"}),
@@ -297,6 +323,7 @@ fn every_documented_operation_has_a_row() {
             let route = route.replace("ENDPOINT", "{id}").replace("DELIVERY", "{id}");
             let route = route.replace("/callbacks/gateway/ID", "/callbacks/{service}/{customerId}");
             let route = route.replace("MESSAGE", "{id}");
+            let route = route.replace("MEMBER", "{memberId}").replace("INVITED", "{invitationId}");
             route.replace("ID", "{id}").replace("KEY", "{keyId}").replace("DOMAIN", "{domain}")
         })
         .collect();

@@ -3,12 +3,14 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::Method;
+use otp_core::member::Role;
 use serde_json::{Value, json};
 
 use crate::call::{Call, Reply, delete, get, post, put};
+use crate::crew::{Crew, member_id};
 use crate::document::{document, documented};
 use crate::factors::{Factor, is_of_factors, of_nobody};
-use crate::harness::{ADMIN, Asked, Customer, SignedIn, SignupMail, World, signup};
+use crate::harness::{ADMIN, Asked, Customer, SignedIn, SignupMail, World, signup, wrong};
 use crate::store::Fault;
 
 #[tokio::test]
@@ -77,6 +79,10 @@ fn every_route_is_documented() {
         DELETE /admin/users/{id}/sessions\n\
         DELETE /admin/users/{id}/sessions/{sessionId}\n\
         DELETE /admin/webhooks/endpoints/{id}\n\
+        DELETE /api/app/{id}\n\
+        DELETE /api/app/{id}/invitations/{invitationId}\n\
+        DELETE /api/app/{id}/members/{memberId}\n\
+        DELETE /api/auth/sessions/{id}\n\
         DELETE /auth/sessions/{id}\n\
         DELETE /auth/totp/devices/{id}\n\
         GET /.well-known/jwks.json\n\
@@ -106,6 +112,12 @@ fn every_route_is_documented() {
         GET /admin/webhooks/deliveries/{id}\n\
         GET /admin/webhooks/endpoints\n\
         GET /admin/webhooks/endpoints/{id}\n\
+        GET /api/app\n\
+        GET /api/app/{id}\n\
+        GET /api/app/{id}/members\n\
+        GET /api/app/{id}/users\n\
+        GET /api/auth/me\n\
+        GET /api/auth/sessions\n\
         GET /api/otp/status\n\
         GET /auth/me\n\
         GET /auth/sessions\n\
@@ -135,6 +147,14 @@ fn every_route_is_documented() {
         POST /admin/webhooks/recover\n\
         POST /admin/webhooks/test\n\
         POST /admin/webhooks/{deliveryId}/retry\n\
+        POST /api/app\n\
+        POST /api/app/{id}/invitations\n\
+        POST /api/auth/invitations\n\
+        POST /api/auth/login\n\
+        POST /api/auth/logout\n\
+        POST /api/auth/recovery\n\
+        POST /api/auth/register\n\
+        POST /api/auth/register/verify\n\
         POST /api/code/generate\n\
         POST /api/code/verify\n\
         POST /api/otp/register\n\
@@ -167,6 +187,9 @@ fn every_route_is_documented() {
         PUT /admin/customers/{id}/status\n\
         PUT /admin/onboarding\n\
         PUT /admin/webhooks/endpoints/{id}\n\
+        PUT /api/app/{id}\n\
+        PUT /api/app/{id}/api-key\n\
+        PUT /api/app/{id}/members/{memberId}\n\
         PUT /api/otp/disable\n\
         PUT /api/otp/enable\n\
         PUT /api/otp/recovery";
@@ -177,6 +200,15 @@ const DOMAIN: &str = "acme.com";
 const SIGNUP_PAGE: &str = "/signup/verify";
 const SUPPRESSIONS: &str = "/admin/suppressions";
 const CALLBACK: &str = "POST /callbacks/{service}/{customerId}";
+/// An owner of the customer, and a member that has nothing.
+const ANN: &str = "ann@acme.example";
+const BEN: &str = "ben@acme.example";
+/// Where a code is said, and asked for by the address alone.
+const PROVED: [&str; 2] = ["POST /api/auth/login", "POST /api/auth/recovery"];
+
+fn registration() -> Value {
+    json!({"email": "dee@example.org", "password": "eleven pears in a teapot"})
+}
 
 /// A customer with a user, and all that the requests name.
 struct Stage {
@@ -193,6 +225,15 @@ struct Stage {
     endpoint: String,
     delivery: String,
     factor: Factor,
+    /// For the routes of members only.
+    crew: Option<Crew>,
+    /// What a member was mailed for the operation: a code, and the id of an invitation.
+    mailed: (String, String),
+}
+
+/// Whether members are let in, by their session, and nobody by a key.
+fn is_of_members(operation: &str) -> bool {
+    operation.contains("/api/auth") || operation.contains("/api/app")
 }
 
 impl Stage {
@@ -212,7 +253,40 @@ impl Stage {
             stage.delivery = stage.world.delivery(&stage.customer).await;
         }
         stage.factor = Factor::for_operation(&stage.world, &stage.customer, &stage.user, operation).await;
+        if is_of_members(operation) {
+            stage.prepare_members(operation).await;
+        }
         stage
+    }
+
+    async fn prepare_members(&mut self, operation: &str) {
+        let world = &self.world;
+        let crew = world.crew(&self.customer, ANN, Role::Owner).await;
+        world.loner(BEN).await;
+        match operation {
+            "POST /api/auth/register/verify" => {
+                world.send(post("/api/auth/register", registration())).await.ok();
+                self.mailed.0 = world.member_mail("dee@example.org").await;
+            }
+            "POST /api/auth/login" => self.mailed.0 = world.member_code(BEN).await,
+            "POST /api/auth/recovery" => {
+                world.send(post("/api/auth/recovery", json!({"email": BEN}))).await.ok();
+                self.mailed.0 = world.member_mail(BEN).await;
+            }
+            "POST /api/auth/invitations" => self.mailed.0 = world.invited(&crew, BEN, "viewer").await.1,
+            "DELETE /api/app/{id}/invitations/{invitationId}" => {
+                self.mailed.1 = world.invited(&crew, BEN, "viewer").await.0;
+            }
+            "DELETE /api/app/{id}/members/{memberId}" => {
+                world.seat(&crew.app, BEN, Role::Viewer).await;
+            }
+            _ => {}
+        }
+        let token = match operation {
+            "POST /api/auth/invitations" => world.let_in(BEN).await["token"].as_str().unwrap().to_owned(),
+            _ => crew.token.clone(),
+        };
+        self.crew = Some(Crew { token, ..crew });
     }
 
     async fn new() -> Self {
@@ -224,7 +298,7 @@ impl Stage {
         world.domain(&customer, DOMAIN).await;
         world.send(post(SUPPRESSIONS, json!({"email": "eve@example.org"})).bearer(&customer.key)).await.ok();
         let message = world.newest_message(&customer.key).await["messageId"].as_str().unwrap().to_owned();
-        let (signup_token, endpoint, delivery) = Default::default();
+        let (signup_token, endpoint, delivery, mailed) = Default::default();
         Self {
             world,
             customer,
@@ -237,6 +311,8 @@ impl Stage {
             endpoint,
             delivery,
             factor: Factor::default(),
+            crew: None,
+            mailed,
         }
     }
 
@@ -244,9 +320,13 @@ impl Stage {
     fn request(&self, operation: &str) -> Call {
         let (method, template) = operation.split_once(' ').unwrap();
         let (domain, gateway) = (DOMAIN.to_owned(), "gateway".to_owned());
+        let nobody = Crew::default();
+        let crew = self.crew.as_ref().unwrap_or(&nobody);
+        let member = if method == "DELETE" { member_id(BEN).to_string() } else { crew.id.clone() };
         let id = match template {
             _ if template.starts_with("/auth/totp") => &self.factor.device,
             _ if template.starts_with("/auth") => &self.user.session,
+            _ if template.starts_with("/api/auth") => &crew.session,
             _ if template.starts_with("/admin/users") => &self.user.user,
             _ if template.starts_with("/admin/webhooks/endpoints") => &self.endpoint,
             _ if template.starts_with("/admin/webhooks") => &self.delivery,
@@ -261,6 +341,8 @@ impl Stage {
             ("{domain}", &domain),
             ("{deliveryId}", &self.delivery),
             ("{service}", &gateway),
+            ("{memberId}", &member),
+            ("{invitationId}", &self.mailed.1),
         ];
         let (of, template) = (template, template.replace("{version}", "1"));
         let path = names.into_iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
@@ -278,6 +360,7 @@ impl Stage {
         match of {
             "/auth/request-otp" | "/auth/verify-otp" => call.bearer(&self.customer.key),
             "/signup/api-key" => call.bearer(&self.signup_token),
+            _ if is_of_members(operation) => call.bearer(&crew.token),
             "/auth/refresh" => call,
             "/api/code/generate" => call.bearer(&self.factor.seeing),
             _ if of.starts_with("/auth") => call.bearer(&self.factor.token),
@@ -296,6 +379,16 @@ impl Stage {
             "POST /signup/resend" => json!({"email": "dee@example.org"}),
             "POST /signup/verify" => self.signup.as_ref().unwrap().by_token(),
             "POST /signup/api-key" => json!({"name": "New"}),
+            "POST /api/auth/register" => registration(),
+            "POST /api/auth/register/verify" => json!({"email": "dee@example.org", "code": self.mailed.0}),
+            "POST /api/auth/login" => json!({"email": BEN, "code": self.mailed.0}),
+            "POST /api/auth/recovery" => {
+                json!({"email": BEN, "code": self.mailed.0, "newPassword": "seven plums in a kettle"})
+            }
+            "POST /api/auth/invitations" => json!({"code": self.mailed.0}),
+            "POST /api/app" | "PUT /api/app/{id}" => json!({"name": "New"}),
+            "POST /api/app/{id}/invitations" => json!({"email": "cy@example.org", "role": "viewer"}),
+            "PUT /api/app/{id}/members/{memberId}" => json!({"role": "owner"}),
             "PUT /admin/onboarding" => json!({"skip": ["webhookConfigured"]}),
             "POST /admin/onboarding/test-otp" => json!({"email": "cy@example.org"}),
             "POST /admin/customers/me/upgrade" => json!({"plan": "pro"}),
@@ -323,6 +416,7 @@ impl Stage {
             201 if operation == "POST /admin/domains/verify" => {
                 self.send(request().json(&json!({"domain": "mail.acme.com"}))).await
             }
+            202 if PROVED.contains(&operation) => self.send(request().json(&json!({"email": BEN}))).await,
             200 | 201 | 202 | 402 => self.send(request()).await,
             400 if operation == "GET /admin/domains/{domain}/status" => {
                 let mut call = request();
@@ -348,6 +442,11 @@ impl Stage {
             400 => self.send(request().raw("{")).await,
             401 if operation == "POST /auth/refresh" => self.send(request().json(&json!({"refreshToken": "x"}))).await,
             401 if operation == "POST /signup/verify" => self.send(request().json(&self.wrong_signup(0))).await,
+            401 if PROVED.contains(&operation) || operation == "POST /api/auth/register/verify" => {
+                let mut body = self.body(operation);
+                body["code"] = json!(wrong(&self.mailed.0, 0));
+                self.send(request().json(&body)).await
+            }
             401 => self.send(request().without("authorization")).await,
             403 => self.forbidden(operation).await,
             404 => self.unknown(operation).await,
@@ -375,9 +474,12 @@ impl Stage {
         if operation.starts_with("POST /signup") && operation != "POST /signup/api-key" {
             return self.world.send_to(&self.world.closed, self.request(operation)).await;
         }
+        if is_of_members(operation) && !operation.starts_with("GET") {
+            return self.send(self.request(operation).header("sec-fetch-site", "cross-site")).await;
+        }
         self.world.set_status(&self.customer, "suspended").await;
         let call = self.request(operation);
-        let by_key = operation.contains("/admin/") || operation.contains("/api/");
+        let by_key = operation.contains("/admin/") || operation.contains(" /api/");
         self.send(if by_key { call.bearer(&self.customer.key) } else { call }).await
     }
 
@@ -399,6 +501,9 @@ impl Stage {
             };
             return self.send(if call.method == Method::GET { call } else { call.json(&body) }).await;
         }
+        if let Some(crew) = &self.crew {
+            call.path = name(&call.path, &crew.session, otp_core::MemberSessionId::from_bytes([7; 16]).to_string());
+        }
         call.path = name(&call.path, "/versions/1/", "/versions/99/".to_owned());
         call.path = name(&call.path, &self.message, otp_core::MessageId::from_bytes([7; 16]).to_string());
         call.path = name(&call.path, "recipient=eve", "recipient=nobody".to_owned());
@@ -414,6 +519,7 @@ impl Stage {
                 self.send(self.request(operation)).await;
                 self.send(call).await
             }
+            "POST /api/auth/invitations" => self.send(call.json(&json!({"code": "x"}))).await,
             "POST /auth/verify-otp" => self.send(call.json(&json!({"challengeId": otp, "otp": "123456789"}))).await,
             _ => self.send(call).await,
         }
@@ -432,6 +538,30 @@ impl Stage {
                 for _ in 1..200 {
                     self.send(self.request(operation)).await.ok();
                 }
+            }
+            "POST /api/app" => {
+                for _ in 0..20 {
+                    self.send(self.request(operation)).await;
+                }
+            }
+            "PUT /api/app/{id}/api-key" => {
+                for _ in 2..200 {
+                    self.world.key(&self.customer, json!({})).await;
+                }
+            }
+            "POST /api/app/{id}/invitations" => {
+                return self.send(self.request(operation).json(&json!({"email": ANN, "role": "viewer"}))).await;
+            }
+            "POST /api/auth/invitations" => {
+                self.world.seat(&self.customer.id, BEN, Role::Viewer).await;
+            }
+            "PUT /api/app/{id}/members/{memberId}" => {
+                return self.send(self.request(operation).json(&json!({"role": "viewer"}))).await;
+            }
+            "DELETE /api/app/{id}/members/{memberId}" => {
+                let mut call = self.request(operation);
+                call.path = call.path.replace(&member_id(BEN).to_string(), &member_id(ANN).to_string());
+                return self.send(call).await;
             }
             "PUT /admin/customers/{id}" => {
                 let used = put("/admin/customers/me", json!({"webhookUrl": "https://acme.example/hooks"}));
@@ -492,6 +622,7 @@ impl Stage {
         self.world.settings(&self.customer, |settings| settings.limits.guesses_per_recipient = 1).await;
         let call = || match operation {
             "POST /auth/verify-otp" => self.request(operation).json(&self.asked.wrong(0)),
+            _ if PROVED.contains(&operation) => self.request(operation).json(&json!({"email": BEN})),
             _ => match self.factor.wrong_body(&self.world, operation) {
                 Some(wrong) => self.request(operation).json(&wrong),
                 None => self.request(operation),
@@ -500,6 +631,18 @@ impl Stage {
         if operation == "POST /signup/verify" {
             for number in 0..100 {
                 self.send(call().json(&self.wrong_signup(number))).await.problem(401, "otp_invalid");
+            }
+        }
+        if operation == "POST /api/auth/register/verify" {
+            for number in 0..100 {
+                let body = json!({"email": "dee@example.org", "code": wrong(&self.mailed.0, number)});
+                self.send(call().json(&body)).await;
+            }
+        }
+        if operation == "POST /api/app/{id}/invitations" {
+            for number in 0..20 {
+                let body = json!({"email": format!("cy{number}@example.org"), "role": "viewer"});
+                self.send(call().json(&body)).await;
             }
         }
         for _ in 0..5 {
