@@ -14,5 +14,6 @@ pub mod raw;
 pub mod remote;
 pub mod row;
 pub mod run;
+pub mod sink;
 pub mod tenants;
 pub mod world;

@@ -107,6 +107,12 @@ actions! {
     TotpDisabled = "totp.disabled";
     /// The tenant gave a new secret to somebody whose authenticator was lost.
     TotpRecovered = "totp.recovered";
+    /// A provider for the tenant's messages was added.
+    ProviderAdded = "provider.added";
+    /// A provider was changed.
+    ProviderChanged = "provider.changed";
+    /// A provider was deleted.
+    ProviderDeleted = "provider.deleted";
     /// A code was handed to the caller instead of being sent.
     OtpRevealed = "otp.revealed";
     /// A recipient was put on the list of those that nothing is sent to.

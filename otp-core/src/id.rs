@@ -139,6 +139,8 @@ ids! {
     MemberSessionId = "mses_";
     /// An invitation to a team.
     InvitationId = "inv_";
+    /// A provider that a tenant has set up.
+    ProviderId = "prov_";
     /// A signup: 128 random bits, of which the link and the code that confirm it are derived.
     SignupId = "sgn_";
 }
@@ -156,7 +158,7 @@ macro_rules! new_by_time {
 
 new_by_time! {
     TenantId UserId KeyId SessionId MessageId EventId AuditId RequestId SigningKeyId MemberId EndpointId TrustedDeviceId
-    MemberSessionId
+    MemberSessionId ProviderId
 }
 
 impl AuditId {

@@ -69,6 +69,7 @@ pub mod passcode;
 pub mod password;
 pub mod period;
 pub mod plan;
+pub mod provider;
 pub mod random;
 pub mod secret;
 pub mod service;

@@ -7,6 +7,7 @@ mod failover;
 mod segments;
 mod step;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +19,7 @@ use crate::id::{ChallengeId, MessageId, TenantId};
 use crate::locale::Locale;
 use crate::notice::SealedNotice;
 use crate::passcode::{Derivation, PasscodeFormat};
+use crate::provider::OwnProvider;
 use crate::secret::{Digest32, Sealed, Secret};
 use crate::store::{Due, Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
@@ -71,6 +73,8 @@ pub struct Outgoing {
     pub id: MessageId,
     /// Whose message it is; [`TenantId::INSTALLATION`] for a notice.
     pub tenant: TenantId,
+    /// Who is to take it instead of the installation's providers, in the order in which they are preferred.
+    pub providers: Arc<[OwnProvider]>,
     /// How it travels.
     pub channel: Channel,
     /// Address or E.164 number of the recipient.
@@ -185,16 +189,30 @@ pub trait Mailer: Send + Sync + 'static {
     async fn hand_over(&self, message: &Outgoing, now: Timestamp) -> Handover {
         Handover::once(now, self.send(message).await)
     }
+
+    /// Asks a tenant's provider whether it works, and sends nothing. Only a mailer that hands messages to
+    /// [those](Outgoing::providers) has to write this.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do about it.
+    async fn probe(&self, provider: &OwnProvider) -> Result<(), String> {
+        let _ = provider;
+        Err("this installation sends all messages by itself; delete the provider".to_owned())
+    }
 }
 
 #[async_trait]
-impl<M: Mailer + ?Sized> Mailer for std::sync::Arc<M> {
+impl<M: Mailer + ?Sized> Mailer for Arc<M> {
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
         (**self).send(message).await
     }
 
     async fn hand_over(&self, message: &Outgoing, now: Timestamp) -> Handover {
         (**self).hand_over(message, now).await
+    }
+
+    async fn probe(&self, provider: &OwnProvider) -> Result<(), String> {
+        (**self).probe(provider).await
     }
 }
 

@@ -95,6 +95,7 @@ fn mail() -> Outgoing {
     Outgoing {
         id,
         tenant: TenantId::INSTALLATION,
+        providers: Arc::new([]),
         channel: Channel::Email,
         to: "ann@example.org".to_owned(),
         from_name: None,

@@ -89,6 +89,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
         trusted_proxies: config.trusted_proxies.clone(),
         callbacks,
     });
+    app.metrics().watch(Arc::clone(&delivery));
     let mailbox = delivery.mailbox().filter(|_| sockets.is_local());
     let routes = routes(&app, mailbox);
     advise(config, &sockets, delivery.mailbox().is_some());

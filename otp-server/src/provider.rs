@@ -14,12 +14,16 @@ use bytes::Bytes;
 use http::{HeaderValue, Request};
 use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
 use otp_core::{Clock, Timestamp};
+use tokio::sync::Semaphore;
 
 use crate::outbound::{Answer, Outbound, Unanswered};
 
 pub use url::{InvalidProviderUrl, Origin};
 pub(crate) use url::{options, parts, percent_decoded, secret};
 pub(crate) use verdict::{Refusal, Verdict};
+
+/// Requests to one service at a time; the others wait.
+const REQUESTS: usize = 64;
 
 /// How a service is asked, and what its answers mean.
 pub(crate) trait Provider: Send + Sync + 'static {
@@ -46,6 +50,7 @@ pub struct HttpMailer {
     provider: Box<dyn Provider>,
     outbound: Outbound,
     clock: Arc<dyn Clock>,
+    places: Semaphore,
 }
 
 /// What is wrong with a service, and what to do about it.
@@ -57,7 +62,7 @@ pub struct ProviderFault {
 
 impl HttpMailer {
     pub(crate) fn new(provider: impl Provider, outbound: Outbound, clock: Arc<dyn Clock>) -> Self {
-        Self { provider: Box::new(provider), outbound, clock }
+        Self { provider: Box::new(provider), outbound, clock, places: Semaphore::new(REQUESTS) }
     }
 
     /// Asks the service something that sends nothing.
@@ -88,6 +93,7 @@ fn advice(error: &Unanswered) -> &'static str {
 #[async_trait]
 impl Mailer for HttpMailer {
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
+        let _place = self.places.acquire().await.expect("the semaphore is never closed");
         let now = self.clock.now();
         let name = self.provider.name();
         let request = self.provider.request(message, now)?;

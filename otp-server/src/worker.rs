@@ -1,11 +1,12 @@
 //! The loops behind the requests: messages are sent, what has expired is removed, what was counted is written down, sender
 //! domains are looked up, tenants are told what goes wrong.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use otp_core::{Delivered, Error, Service};
-use tokio::sync::{Notify, watch};
+use otp_core::{Error, Sent, Service};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout};
 
@@ -13,10 +14,12 @@ use crate::http::App;
 
 mod events;
 
-/// Loops that send what was just queued, so that a provider that is slow to answer one does not hold up the others.
-const SENDERS: usize = 4;
-/// Messages that a loop takes at a time: as many as are sent at once, so that none of them waits while its lease runs.
-const BATCH: usize = 16;
+/// Messages of which it can wait to be written down what became of them: more than are on their way at a time.
+const SETTLED: usize = 256;
+/// Messages claimed at a time.
+const BATCH: usize = 64;
+/// With so many in memory no further ones are claimed: their lease would end while they wait.
+const ENOUGH: usize = 5_000;
 /// How often the queue is looked through for what is to be tried again or was left behind.
 const PENDING_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -66,10 +69,8 @@ impl Workers {
         let (stop, stopped) = watch::channel(false);
         let worker = Worker { service, app, wakes, stopped, failures: 0 };
         let mut loops = JoinSet::new();
-        for _ in 0..SENDERS {
-            keep_up(&mut loops, &worker, Worker::send_fresh);
-        }
-        keep_up(&mut loops, &worker, Worker::send_pending);
+        keep_up(&mut loops, &worker, Worker::send);
+        keep_up(&mut loops, &worker, Worker::fetch_due);
         keep_up(&mut loops, &worker, Worker::send_events);
         keep_up(&mut loops, &worker, Worker::sweep);
         keep_up(&mut loops, &worker, Worker::retain);
@@ -113,24 +114,57 @@ struct Worker {
 }
 
 impl Worker {
-    async fn send_fresh(mut self) {
-        let mut last = false;
-        while !last {
-            last = tokio::select! {
-                () = self.wakes.queued.notified() => false,
-                _ = self.stopped.wait_for(|stopped| *stopped) => true,
-            };
-            // What is queued while a batch is on its way is sent by this loop too.
-            while self.delivered(self.service.deliver_fresh(BATCH).await).await.is_some_and(|batch| sum(batch) > 0) {}
+    async fn send(self) {
+        let (sent, settling) = mpsc::channel(SETTLED);
+        tokio::join!(self.clone().dispatch(sent), self.settle(settling));
+    }
+
+    /// Sends each message as a task of its own, so that a provider that is slow to answer one does not hold up the others.
+    async fn dispatch(mut self, done: mpsc::Sender<Sent>) {
+        let mut sending = JoinSet::new();
+        let mut is_last = false;
+        loop {
+            // No message is sent of which it could not be written down soon that it was.
+            while let Ok(room) = done.clone().try_reserve_owned() {
+                let Some(parcel) = self.service.next_parcel() else { break };
+                let service = self.service.clone();
+                sending.spawn(async move { drop(room.send(service.send(parcel).await)) });
+            }
+            if is_last && sending.is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = self.wakes.queued.notified() => {}
+                Some(_) = sending.join_next() => {}
+                _ = self.stopped.wait_for(|stopped| *stopped), if !is_last => is_last = true,
+            }
         }
     }
 
-    async fn send_pending(mut self) {
+    /// Writes down what became of messages: all that ended while the last ones were written, in one commit.
+    async fn settle(mut self, mut done: mpsc::Receiver<Sent>) {
+        let mut sent = Vec::new();
+        while done.recv_many(&mut sent, SETTLED).await > 0 {
+            let settled = self.service.settle(mem::take(&mut sent)).await;
+            if let Some(delivered) = self.done("deliver", settled).await {
+                self.app.metrics().delivered(delivered);
+            }
+            self.wakes.queued.notify_one(); // there is room again
+        }
+    }
+
+    async fn fetch_due(mut self) {
         let mut ticks = every(PENDING_EVERY, Instant::now());
         while self.waits_for(&mut ticks).await {
-            // A batch that is all to be tried again ends the round: the provider needs the rest.
-            let is_progress = |batch: Delivered| batch.sent + batch.failed > 0;
-            while self.delivered(self.service.deliver_pending(BATCH).await).await.is_some_and(is_progress) {}
+            while self.service.outbox().waiting < ENOUGH {
+                let fetched = self.done("fetch", self.service.fetch_due(BATCH).await).await;
+                if fetched.is_some_and(|count| count > 0) {
+                    self.wakes.queued.notify_one();
+                }
+                if fetched != Some(BATCH) {
+                    break;
+                }
+            }
         }
     }
 
@@ -238,12 +272,6 @@ impl Worker {
         }
     }
 
-    async fn delivered(&mut self, outcome: Result<Delivered, Error>) -> Option<Delivered> {
-        let delivered = self.done("deliver", outcome).await?;
-        self.app.metrics().delivered(delivered);
-        Some(delivered)
-    }
-
     /// What was done; after an error `None`, and not before a rest, which grows with every further one.
     async fn done<T>(&mut self, work: &'static str, outcome: Result<T, Error>) -> Option<T> {
         match outcome {
@@ -260,10 +288,6 @@ impl Worker {
             }
         }
     }
-}
-
-fn sum(delivered: Delivered) -> usize {
-    delivered.sent + delivered.retried + delivered.failed
 }
 
 fn every(period: Duration, start: Instant) -> Interval {

@@ -179,3 +179,9 @@ CREATE TABLE "invitation" (
 CREATE INDEX invitation_owner ON "invitation" (owner, id);
 CREATE UNIQUE INDEX invitation_alias ON "invitation" (alias, tenant);
 CREATE INDEX invitation_expires ON "invitation" (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE "provider" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX provider_owner ON "provider" (owner, id);

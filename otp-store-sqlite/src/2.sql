@@ -189,3 +189,9 @@ CREATE TABLE invitation (
 CREATE INDEX invitation_owner ON invitation (owner, id);
 CREATE UNIQUE INDEX invitation_alias ON invitation (alias);
 CREATE INDEX invitation_expires ON invitation (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE provider (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX provider_owner ON provider (owner, id);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{self, cargo};
 
 /// Those that take no disk first.
-const BENCHES: [&str; 9] = [
+const BENCHES: [&str; 10] = [
     "passcode",
     "token",
     "api_key",
@@ -17,6 +17,7 @@ const BENCHES: [&str; 9] = [
     "sqlite_store",
     "sqlite_flatness",
     "postgres_store",
+    "delivery",
     "http",
 ];
 /// Named in every step, so that cargo chooses the same features of their dependencies and builds these once.

@@ -18,6 +18,7 @@ mod keys;
 mod limits;
 mod members;
 mod plan_use;
+mod providers;
 mod quota;
 mod request_otp;
 mod second_factor;
@@ -51,6 +52,7 @@ pub(crate) use members::{
     Addressed, ConfirmMember, EndMemberSessions, NoteMemberSession, RecoverMember, SendCode, Shown as ShownByMember,
     SignInMember, check_passwords,
 };
+pub(crate) use providers::{AddProvider, BeginTest, ChangeProvider, DeleteProvider, Reached, carried};
 pub(crate) use quota::Quotas;
 pub(crate) use request_otp::{RequestOtp, Requested};
 pub(crate) use session::{Ending, Presented, RefreshSession, Refreshed, SignOut};

@@ -108,10 +108,10 @@ impl Mailer for Failover {
         self.hand_over(message, self.clock.now()).await.outcome
     }
 
-    async fn hand_over(&self, message: &Outgoing, now: Timestamp) -> Handover {
+    async fn hand_over(&self, message: &Outgoing, _now: Timestamp) -> Handover {
         let alone = self.serving(message.channel).nth(1).is_none();
         let (mut attempts, mut last) = (Vec::new(), None);
-        let moves_on_until = self.clock.now().max(now) + MOVES_ON_WITHIN;
+        let moves_on_until = self.clock.now() + MOVES_ON_WITHIN;
         for provider in self.serving(message.channel) {
             let began = self.clock.now();
             if last.is_some() && moves_on_until < began {

@@ -1,6 +1,6 @@
 //! Putting a service together.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Builder {
         self
     }
 
-    /// Is called after every commit that queued a message, to wake whoever calls [`Service::deliver_fresh`].
+    /// Is called after every commit that queued a message, to wake whoever sends: [`Service::deliver_fresh`], or [`Service::next_parcel`].
     pub fn on_queued(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_queued = Box::new(wake);
         self
@@ -163,7 +163,7 @@ impl Builder {
             signup_is_open: self.signup_is_open,
             audit_kept_for: self.audit_kept_for,
             caches: Caches::default(),
-            fresh: Mutex::new(VecDeque::new()),
+            outbox: Mutex::default(),
             uses: Mutex::new(HashMap::new()),
             calls: Mutex::default(),
             troubled: Mutex::default(),

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::id::{SigningKeyId, TenantId};
 use crate::locale::Locale;
 use crate::plan::Plan;
+use crate::provider::{OwnProvider, PROVIDERS, Provider};
 use crate::secret::{Digest32, Secret, TenantKeys};
 use crate::signing::StoredSigningKey;
 use crate::store::{FromRecord, Key, Read};
@@ -37,6 +38,8 @@ pub(crate) struct TenantContext {
     pub keys: TenantKeys,
     /// What its own settings say of mails, ready to be rendered.
     pub templates: OwnTemplates,
+    /// Who takes its messages, in the order in which they are preferred; the installation's providers if there are none.
+    pub providers: Arc<[OwnProvider]>,
     /// The domains that its sender's address is, or was, of.
     domains: Vec<Domain>,
     /// Those of the installation, for what it tells the tenant.
@@ -210,6 +213,7 @@ impl Service {
     async fn load_context(&self, id: TenantId) -> Result<Option<TenantContext>, Error> {
         let mut wanted = vec![Read::Record(Key::new::<Tenant>(id, id.as_bytes()))];
         wanted.extend(StoredSigningKey::of_tenant(id));
+        wanted.push(Read::owned::<Provider>(id.as_bytes().into(), PROVIDERS));
         let seen = self.inner.store.read(wanted).await?;
         let keys = self.tenant_keys(id);
         let now = self.now();
@@ -220,6 +224,10 @@ impl Service {
         let good_until = stored.iter().filter_map(|stored| stored.retired_at).min();
         let good_until = good_until.unwrap_or(Timestamp::from_millis(i64::MAX));
         let [live, test] = Mode::ALL.map(|mode| self.issuer(Space { tenant: id, mode }, &stored, &keys));
+        let mut providers: Vec<Provider> = seen.all().cloned().collect();
+        Provider::sort(&mut providers);
+        let providers = providers.into_iter().map(|provider| OwnProvider::open(provider, &keys));
+        let providers = providers.collect::<Result<_, _>>()?;
         let Some(tenant) = seen.records.into_iter().find_map(Tenant::take) else { return Ok(None) };
         let domains = match tenant.settings.email.sender() {
             Some(sender) => self.inner.store.read(Domain::reads_for(id, &sender)).await?.records,
@@ -232,7 +240,7 @@ impl Service {
         let templates = OwnTemplates::of(&tenant.settings).unwrap_or_default();
         let installation = self.tenant_keys(TenantId::INSTALLATION);
         let issuers = [live?, test?];
-        Ok(Some(TenantContext { tenant, plan, keys, installation, templates, domains, issuers, good_until }))
+        Ok(Some(TenantContext { tenant, plan, keys, installation, templates, providers, domains, issuers, good_until }))
     }
 
     fn issuer(&self, space: Space, stored: &[&StoredSigningKey], keys: &TenantKeys) -> Result<Issuer, Error> {

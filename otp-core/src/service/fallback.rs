@@ -17,13 +17,13 @@ impl Service {
         for message in claimed {
             match self.turn_of(&message).await? {
                 Turn::Now(message) => leaving.push(*message),
-                Turn::Never => settled.push(self.settle(message, Outcome::Pointless)),
+                Turn::Never => settled.push(self.settled(message, Outcome::Pointless)),
                 Turn::Lost => {}
                 Turn::Refused(Error::ChannelGuard(guarded)) => {
                     let reason = format!("channel_guard: {}", guarded.guard.as_str());
                     let outcome = Err(SendError::Permanent { reason });
                     let untried = Handover { attempts: Vec::new(), outcome };
-                    settled.push(self.settle(message, Outcome::Tried(untried)));
+                    settled.push(self.settled(message, Outcome::Tried(untried)));
                 }
                 Turn::Refused(error) => return Err(error),
             }

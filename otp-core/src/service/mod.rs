@@ -30,6 +30,8 @@ mod messages;
 mod notices;
 mod onboarding;
 mod otp;
+mod outbox;
+mod providers;
 mod retention;
 mod sessions;
 mod signup;
@@ -51,7 +53,7 @@ mod way;
 mod webhooks;
 mod worker;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,7 +64,7 @@ use crate::domain::Resolver;
 use crate::error::Error;
 use crate::id::{AuditId, ChallengeId, KeyId, TenantId};
 use crate::idempotency::{Idempotency, ReplySlot};
-use crate::message::{Mailer, Message};
+use crate::message::Mailer;
 use crate::password::PasswordHasher;
 use crate::plan::Plans;
 use crate::random::Random;
@@ -91,6 +93,8 @@ pub use members::{MemberProof, MemberView, NewMember};
 pub use messages::{MessageQuery, MessageView};
 pub use onboarding::OnboardingView;
 pub use otp::{Deliver, OtpChallenge, OtpRequest, OtpVerification, Proof};
+pub use outbox::{OutboxState, Parcel};
+pub use providers::{EditProvider, ProviderUrl, ProviderView};
 pub use retention::RetentionRound;
 pub use sessions::{Me, SessionView, SignedIn};
 pub use signup::{ConfirmSignup, ConfirmedSignup, NewSignup, SignupSecret};
@@ -106,7 +110,7 @@ pub use usage::{PlanView, QuotaUse, UsageDay, UsageView};
 pub use users::UserView;
 pub use way::FallbackStep;
 pub use webhooks::{EditEndpoint, EndpointSecret, EndpointView, NewEndpoint};
-pub use worker::Delivered;
+pub use worker::{Delivered, Sent};
 
 /// How far the noted time may be ahead of the clock. Beyond, it was the clock of whoever noted it that was wrong, and waiting
 /// for it would be for ever.
@@ -145,8 +149,8 @@ struct Inner {
     signup_is_open: bool,
     audit_kept_for: Duration,
     caches: context::Caches,
-    /// Messages this process has leased from birth and not yet begun to send.
-    fresh: Mutex<VecDeque<Message>>,
+    /// Messages this process has leased and not yet begun to send.
+    outbox: Mutex<outbox::Outbox>,
     /// Uses of each key since the last flush.
     uses: Mutex<HashMap<(TenantId, KeyId), KeyUse>>,
     /// Calls since the last flush.

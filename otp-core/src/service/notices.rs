@@ -1,6 +1,7 @@
 //! Notices: addressed to the people who run a tenant, and rendered when they leave.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use url::form_urlencoded::Serializer;
 
@@ -58,6 +59,7 @@ impl Service {
             channel: message.channel,
             to,
             from_name: None,
+            providers: Arc::new([]),
             from_email: None,
             reply_to: None,
             subject,

@@ -158,7 +158,7 @@ impl Service {
             erasing = self.run(command).await?;
             let is_theirs = |message: &crate::message::Message| message.subject == user.subject;
             if erasing != Erasing::Active {
-                lock(&self.inner.fresh).retain(|message| !is_theirs(message));
+                lock(&self.inner.outbox).forget(is_theirs);
             }
         }
         Ok(erasing)

@@ -1,10 +1,12 @@
 //! The work behind the requests: messages are sent, what has expired is swept away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
 use super::caller::{SealedClient, place};
+use super::outbox::{OutboxState, Parcel};
 use super::{Service, lock};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
@@ -30,8 +32,6 @@ const NOTE_TIME_EVERY: Duration = Duration::from_secs(10);
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// Messages sent at the same time by one call.
 const CONCURRENT: usize = 16;
-/// Messages that wait in memory; more of them wait in the store until their lease ends.
-const FRESH: usize = 10_000;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// What a round of sending came to.
@@ -45,75 +45,67 @@ pub struct Delivered {
     pub failed: usize,
 }
 
+/// What became of a message, to be written down.
+pub struct Sent(Option<Settled>);
+
 impl Service {
     pub(super) fn enqueue(&self, message: Message) {
-        let mut fresh = lock(&self.inner.fresh);
-        // One too many is not lost: its lease ends, and it is claimed from the store.
-        if fresh.len() < FRESH {
-            fresh.push_back(message);
-        }
-        drop(fresh);
+        lock(&self.inner.outbox).push(message);
         (self.inner.on_queued)();
     }
 
-    /// Sends up to `limit` messages that this process queued and still holds the lease of. Touches the store only to write
+    /// Sends up to `limit` messages that this process holds the lease of, tenants in turn. Touches the store only to write
     /// down what became of them.
     ///
     /// # Errors
     /// [`Error::Store`]; unsettled messages are sent again when their lease has ended.
     pub async fn deliver_fresh(&self, limit: usize) -> Result<Delivered, Error> {
-        let fresh: Vec<Message> = {
-            let mut queue = lock(&self.inner.fresh);
-            let take = queue.len().min(limit);
-            queue.drain(..take).collect()
-        };
-        self.send_all(fresh).await
+        // Each is taken when there is room for it, so that no place is held by one that waits.
+        let parcels = stream::iter(std::iter::from_fn(|| self.next_parcel()).take(limit));
+        let sent: Vec<Sent> = parcels.map(|parcel| self.send(parcel)).buffer_unordered(CONCURRENT).collect().await;
+        self.settle(sent).await
     }
 
-    /// Sends up to `limit` messages that are due: those this process queued, then those to be tried again or left behind
-    /// by a process that died.
+    /// Sends up to `limit` messages of those this process queued, then up to as many of those to be tried again or left
+    /// behind by a process that died.
     ///
     /// # Errors
     /// As [`deliver_fresh`](Self::deliver_fresh).
     pub async fn deliver_pending(&self, limit: usize) -> Result<Delivered, Error> {
         let mut delivered = self.deliver_fresh(limit).await?;
-        let lease = Lease { id: self.random().bytes(), now: self.now(), until: self.now() + LEASE };
-        let claimed = self.inner.store.claim(Kind::Message, lease, limit).await?;
-        let claimed: Vec<Message> = claimed.into_iter().filter_map(Message::take).collect();
-        let claimed = self.charged(self.still_wanted(claimed).await?).await?;
-        let claimed = self.send_all(claimed).await?;
-        delivered.sent += claimed.sent;
-        delivered.retried += claimed.retried;
-        delivered.failed += claimed.failed;
+        self.fetch_due(limit).await?;
+        let fetched = self.deliver_fresh(limit).await?;
+        delivered.sent += fetched.sent;
+        delivered.retried += fetched.retried;
+        delivered.failed += fetched.failed;
         Ok(delivered)
     }
 
-    /// Settles those whose code was used or has died meanwhile, and gives the others.
-    async fn still_wanted(&self, claimed: Vec<Message>) -> Result<Vec<Message>, Error> {
-        let seen = self.inner.store.read(claimed.iter().filter_map(relies_on).collect()).await?;
-        let now = self.now();
-        let is_wanted = |message: &Message| now < message.pointless_at && is_open(message, &seen, now);
-        let (wanted, stale): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_wanted);
-        let settled: Vec<_> = stale.into_iter().map(|message| self.settle(message, Outcome::Pointless)).collect();
-        if !settled.is_empty() {
-            self.inner.store.settle(settled).await?;
-        }
-        Ok(wanted)
+    /// The message whose turn it is, for a program that sends each as a task of its own: [`send`](Self::send), then
+    /// [`settle`](Self::settle). `None` when none waits, or when as many are on their way as may be, until one of them ends.
+    pub fn next_parcel(&self) -> Option<Parcel> {
+        Parcel::next(&self.inner)
     }
 
-    async fn send_all(&self, messages: Vec<Message>) -> Result<Delivered, Error> {
-        let sends = stream::iter(messages).map(|message| async move {
-            // Half of the lease is kept for the sending itself. A message that had to wait longer is left to whoever
-            // claims it next, who may be doing so already.
-            let in_time = message.due.at.is_some_and(|until| self.now() + LEASE / 2 < until);
-            if !in_time {
-                return None;
-            }
-            let outcome = self.send(&message).await;
-            Some(self.settle(message, outcome))
-        });
-        let settled: Vec<Option<Settled>> = sends.buffer_unordered(CONCURRENT).collect().await;
-        let mut settled: Vec<Settled> = settled.into_iter().flatten().collect();
+    /// Hands a message to the mailer.
+    pub async fn send(&self, mut parcel: Parcel) -> Sent {
+        let Some(message) = parcel.message.take() else { return Sent(None) };
+        // Half of the lease is kept for the sending itself. A message that had to wait longer is left to whoever claims it
+        // next, who may be doing so already.
+        let in_time = message.due.at.is_some_and(|until| self.now() + LEASE / 2 < until);
+        if !in_time {
+            return Sent(None);
+        }
+        let outcome = self.hand_over(&message).await;
+        Sent(Some(self.settled(message, outcome)))
+    }
+
+    /// Writes down what became of messages, in one commit.
+    ///
+    /// # Errors
+    /// As [`deliver_fresh`](Self::deliver_fresh).
+    pub async fn settle(&self, sent: Vec<Sent>) -> Result<Delivered, Error> {
+        let mut settled: Vec<Settled> = sent.into_iter().filter_map(|Sent(settled)| settled).collect();
         let mut delivered = Delivered::default();
         for message in settled.iter().filter_map(|settled| Message::of(&settled.record)) {
             match message.state {
@@ -124,12 +116,56 @@ impl Service {
         }
         if !settled.is_empty() {
             self.tell(&mut settled).await?;
+            self.note_settled(&settled);
             self.inner.store.settle(settled).await?;
         }
         Ok(delivered)
     }
 
-    async fn send(&self, message: &Message) -> Outcome {
+    fn note_settled(&self, settled: &[Settled]) {
+        let mut outbox = lock(&self.inner.outbox);
+        settled
+            .iter()
+            .filter_map(|settled| Message::of(&settled.record))
+            .for_each(|message| outbox.settled(message, LEASE));
+    }
+
+    /// Claims up to `limit` messages that are due, to be tried again or left behind by a process that died, and queues them.
+    /// Gives how many were claimed.
+    ///
+    /// # Errors
+    /// As [`deliver_fresh`](Self::deliver_fresh).
+    pub async fn fetch_due(&self, limit: usize) -> Result<usize, Error> {
+        let lease = Lease { id: self.random().bytes(), now: self.now(), until: self.now() + LEASE };
+        let claimed = self.inner.store.claim(Kind::Message, lease, limit).await?;
+        let claimed: Vec<Message> = claimed.into_iter().filter_map(Message::take).collect();
+        let count = claimed.len();
+        let wanted = self.charged(self.still_wanted(claimed).await?).await?;
+        let mut outbox = lock(&self.inner.outbox);
+        wanted.into_iter().for_each(|message| outbox.push(message));
+        Ok(count)
+    }
+
+    /// How the sending stands.
+    pub fn outbox(&self) -> OutboxState {
+        lock(&self.inner.outbox).state(self.now())
+    }
+
+    /// Settles those whose code was used or has died meanwhile, and gives the others.
+    async fn still_wanted(&self, claimed: Vec<Message>) -> Result<Vec<Message>, Error> {
+        let seen = self.inner.store.read(claimed.iter().filter_map(relies_on).collect()).await?;
+        let now = self.now();
+        let is_wanted = |message: &Message| now < message.pointless_at && is_open(message, &seen, now);
+        let (wanted, stale): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_wanted);
+        let settled: Vec<_> = stale.into_iter().map(|message| self.settled(message, Outcome::Pointless)).collect();
+        if !settled.is_empty() {
+            self.note_settled(&settled);
+            self.inner.store.settle(settled).await?;
+        }
+        Ok(wanted)
+    }
+
+    async fn hand_over(&self, message: &Message) -> Outcome {
         let outgoing = match self.render(message).await {
             Ok(outgoing) => outgoing,
             Err(error) => {
@@ -183,6 +219,7 @@ impl Service {
             channel: message.channel,
             to,
             from_name: Some(email.from_name.clone().unwrap_or(context.app_name)),
+            providers: Arc::clone(&tenant.providers),
             from_email: tenant.sender(self.now()).map(|address| address.display().to_owned()),
             reply_to: email.reply_to.clone(),
             subject,
@@ -194,7 +231,7 @@ impl Service {
     }
 
     /// The message as it stands after a try, and what is written with it.
-    pub(super) fn settle(&self, mut message: Message, outcome: Outcome) -> Settled {
+    pub(super) fn settled(&self, mut message: Message, outcome: Outcome) -> Settled {
         let now = self.now();
         let lease = message.due.lease.unwrap_or_default();
         let mut also = Changes::none();

@@ -18,6 +18,7 @@ use crate::idempotency::StoredReply;
 use crate::limit::Recipient;
 use crate::member::{Invitation, Member, MemberCode, MemberSession, Membership, Seat};
 use crate::message::Message;
+use crate::provider::Provider;
 use crate::session::Session;
 use crate::signing::StoredSigningKey;
 use crate::signup::{Signup, SignupToken};
@@ -336,4 +337,6 @@ records! {
     Seat(Seat) = "seat";
     /// Somebody who was asked to join a team.
     Invitation(Invitation) = "invitation";
+    /// A provider that a tenant has set up.
+    Provider(Provider) = "provider";
 }

@@ -22,9 +22,13 @@ impl Kind {
             Shape { owner, alias, queue, expires }
         }
         match self {
-            Kind::Tenant | Kind::KeyUse | Kind::ConfigVersion | Kind::Endpoint | Kind::Membership | Kind::Seat => {
-                of(true, false, false, false)
-            }
+            Kind::Tenant
+            | Kind::KeyUse
+            | Kind::ConfigVersion
+            | Kind::Endpoint
+            | Kind::Membership
+            | Kind::Seat
+            | Kind::Provider => of(true, false, false, false),
             Kind::User | Kind::Member => of(true, true, false, false),
             Kind::ApiKey | Kind::TrustedDevice | Kind::MemberSession | Kind::Invitation => of(true, true, false, true),
             Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {

@@ -1,20 +1,22 @@
 //! What is counted of a server, in Prometheus text. No label names a customer, an address or an id.
 
-use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::App;
+use crate::delivery::Delivery;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Request {
@@ -50,6 +52,10 @@ pub struct Metrics {
     messages: Family<Outcome, Counter>,
     events: Family<Outcome, Counter>,
     callbacks: Family<Word, Counter>,
+    waiting: Gauge,
+    in_flight: Gauge,
+    oldest_age: Gauge<f64, AtomicU64>,
+    delivery: OnceLock<(Arc<Delivery>, Registry)>,
 }
 
 impl Default for Metrics {
@@ -65,7 +71,13 @@ impl Default for Metrics {
         registry.register("webhook_deliveries", "Tries to send an event to an endpoint", events.clone());
         let callbacks = Family::default();
         registry.register("callbacks", "Things that services told of messages", callbacks.clone());
-        Self { registry, requests, durations, messages, events, callbacks }
+        let (waiting, in_flight, oldest_age) = <(Gauge, Gauge, Gauge<f64, AtomicU64>)>::default();
+        registry.register("queue_waiting", "Messages that wait in memory to be sent", waiting.clone());
+        registry.register("queue_in_flight", "Messages on their way to a provider", in_flight.clone());
+        let oldest = "Age of the oldest message that has not been sent, in seconds";
+        registry.register("queue_oldest_age_seconds", oldest, oldest_age.clone());
+        let delivery = OnceLock::new();
+        Self { registry, requests, durations, messages, events, callbacks, waiting, in_flight, oldest_age, delivery }
     }
 }
 
@@ -78,6 +90,28 @@ impl Metrics {
 
     pub(super) fn callback(&self, service: &'static str, outcome: &'static str) {
         self.callbacks.get_or_create(&Word { service, outcome }).inc();
+    }
+
+    /// Shows what is counted of providers too.
+    pub fn watch(&self, delivery: Arc<Delivery>) {
+        let mut registry = Registry::with_prefix("otp");
+        delivery.register(&mut registry);
+        let _ = self.delivery.set((delivery, registry)); // a process has one
+    }
+
+    fn write(&self, service: &otp_core::Service) -> Result<String, std::fmt::Error> {
+        let (outbox, now) = (service.outbox(), service.now());
+        self.waiting.set(outbox.waiting as i64);
+        self.in_flight.set(outbox.in_flight as i64);
+        self.oldest_age.set(outbox.oldest.map_or(0.0, |queued_at| now.since(queued_at).as_secs_f64()));
+        let mut text = String::new();
+        encode_registry(&mut text, &self.registry)?;
+        if let Some((delivery, registry)) = self.delivery.get() {
+            delivery.observe();
+            encode_registry(&mut text, registry)?;
+        }
+        encode_eof(&mut text)?;
+        Ok(text)
     }
 
     /// Notes what a round of sending came to.
@@ -106,10 +140,8 @@ fn label(method: &Method) -> &'static str {
 
 /// Everything counted.
 pub async fn show(State(app): State<Arc<App>>) -> Response {
-    let mut text = String::new();
-    if encode(&mut text, &app.metrics.registry).is_err() {
-        let _ = write!(text, "# the metrics could not be written\n# EOF\n");
-    }
+    let written = app.metrics.write(&app.service);
+    let text = written.unwrap_or_else(|_| "# the metrics could not be written\n# EOF\n".to_owned());
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }

@@ -28,6 +28,7 @@ mod metrics;
 mod onboarding;
 mod path;
 mod problem;
+mod providers;
 mod realtime;
 mod recipient;
 mod sessions;
@@ -234,6 +235,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(deliveries::retry))
         .routes(paths!(deliveries::recover))
         .routes(paths!(deliveries::test))
+        .routes(paths!(providers::list, providers::add))
+        .routes(paths!(providers::edit, providers::remove))
+        .routes(paths!(providers::test))
         .routes(paths!(health::health))
         .routes(paths!(health::ready))
         .routes(paths!(health::live))

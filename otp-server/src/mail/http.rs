@@ -20,7 +20,7 @@ use resend::Resend;
 use sendgrid::SendGrid;
 
 /// The mailer for a service.
-pub(super) fn mailer(url: &HttpMailUrl, from: MailFrom, outbound: Outbound, clock: Arc<dyn Clock>) -> HttpMailer {
+pub(crate) fn mailer(url: &HttpMailUrl, from: MailFrom, outbound: Outbound, clock: Arc<dyn Clock>) -> HttpMailer {
     let endpoint = url.origin.endpoint.clone();
     match &url.service {
         MailService::Resend { key, .. } => {

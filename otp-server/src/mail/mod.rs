@@ -27,6 +27,7 @@ use crate::provider::{HttpMailer, ProviderFault};
 
 pub use file::FileMailer;
 pub use from::{InvalidMailFrom, MailFrom};
+pub(crate) use http::mailer as http_mailer;
 pub use http::{AwsCredentials, HttpMailUrl, MailService, Ses};
 pub use mailbox::{Mail, Mailbox, routes};
 pub use smtp::{ServerFault, SmtpMailer};

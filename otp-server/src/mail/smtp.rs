@@ -10,6 +10,7 @@ use otp_core::Clock;
 use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
 
 use super::{MailFrom, MailSetupError, SmtpUrl, mime};
+use crate::outbound::Guard;
 
 pub use fault::ServerFault;
 pub(super) use relay::Patience;
@@ -30,8 +31,23 @@ impl SmtpMailer {
     /// # Errors
     /// When there is nothing to check the server's certificate against.
     pub fn new(server: &SmtpUrl, from: MailFrom, clock: Arc<dyn Clock>) -> Result<Self, MailSetupError> {
-        Self::with_patience(server, from, clock, Patience::default())
+        Self::within(server, from, clock, Guard::anywhere())
     }
+
+    /// As [`new`](Self::new), for a server that the guard lets through when it is connected to.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn within(
+        server: &SmtpUrl,
+        from: MailFrom,
+        clock: Arc<dyn Clock>,
+        guard: Guard,
+    ) -> Result<Self, MailSetupError> {
+        Ok(Self { relay: Relay::new(server, Patience::default(), guard)?, from, clock })
+    }
+
+    #[cfg(test)]
 
     pub(super) fn with_patience(
         server: &SmtpUrl,
@@ -39,7 +55,7 @@ impl SmtpMailer {
         clock: Arc<dyn Clock>,
         patience: Patience,
     ) -> Result<Self, MailSetupError> {
-        Ok(Self { relay: Relay::new(server, patience)?, from, clock })
+        Ok(Self { relay: Relay::new(server, patience, Guard::anywhere())?, from, clock })
     }
 
     /// Connects and logs in as for a mail, then leaves.

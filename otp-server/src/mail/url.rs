@@ -14,6 +14,9 @@ use crate::provider::{InvalidProviderUrl, percent_decoded};
 const SMTP_PORT: u16 = 25;
 const SUBMISSION_PORT: u16 = 587;
 const SUBMISSIONS_PORT: u16 = 465;
+/// Many servers refuse more than ten from one client.
+const CONNECTIONS: usize = 10;
+const MOST_CONNECTIONS: usize = 100;
 
 /// Where mail goes. `Debug` and `Display` show no password, and no error repeats what could be a part of one.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ pub enum MailUrl {
 }
 
 /// A mail server and how to talk to it:
-/// `smtp://[user:password@]host[:port][?tls=required|starttls|none][&ca=FILE]`, or `smtps://…` for `tls=required`.
+/// `smtp://[user:password@]host[:port][?tls=required|starttls|none][&ca=FILE][&connections=COUNT]`, or `smtps://…` for `tls=required`.
 #[derive(Clone, Debug)]
 pub struct SmtpUrl {
     /// Name or IP address, the latter without brackets.
@@ -42,6 +45,8 @@ pub struct SmtpUrl {
     pub login: Option<Login>,
     /// A PEM file of certificate authorities that are trusted beside the system's.
     pub ca: Option<PathBuf>,
+    /// Connections at a time.
+    pub connections: usize,
 }
 
 /// When the encryption of an SMTP connection begins.
@@ -87,7 +92,7 @@ pub enum InvalidMailUrl {
     Host,
     /// Something follows the host that is no option.
     #[error(
-        "only `?tls=` and `&ca=` may follow host and port; in user and password write / as %2F, ? as %3F, # as %23"
+        "only `?tls=`, `&ca=` and `&connections=` may follow host and port; in user and password write / as %2F, ? as %3F, # as %23"
     )]
     AfterHost,
     /// A part does not decode to text.
@@ -105,6 +110,9 @@ pub enum InvalidMailUrl {
     /// `ca=` names no file.
     #[error("`ca=` is followed by the path of a PEM file")]
     Ca,
+    /// `connections=` is followed by no number of theirs.
+    #[error("`connections=` is a whole number of 1 to {MOST_CONNECTIONS}")]
+    Connections,
     /// `smtps` with another kind of encryption.
     #[error("`smtps://` means `tls=required`; write `smtp://` for another `tls=`")]
     SmtpsTls,
@@ -191,7 +199,8 @@ impl SmtpUrl {
             return Err(InvalidMailUrl::UselessCa);
         }
         let port = url.port().unwrap_or(tls.default_port());
-        Ok(Self { host: without_brackets(host), port, tls, login, ca: options.ca })
+        let connections = options.connections.unwrap_or(CONNECTIONS);
+        Ok(Self { host: without_brackets(host), port, tls, login, ca: options.ca, connections })
     }
 }
 
@@ -238,6 +247,7 @@ fn login(url: &Url) -> Result<Option<Login>, InvalidMailUrl> {
 struct Options {
     tls: Option<SmtpTls>,
     ca: Option<PathBuf>,
+    connections: Option<usize>,
 }
 
 impl Options {
@@ -248,6 +258,9 @@ impl Options {
                 Some(("tls", word)) => options.tls.replace(tls_of(word)?).map(|_| "tls"),
                 Some(("ca", "")) => return Err(InvalidMailUrl::Ca),
                 Some(("ca", file)) => options.ca.replace(decoded(file, "`ca=`")?.into()).map(|_| "ca"),
+                Some(("connections", count)) => {
+                    options.connections.replace(connections_of(count)?).map(|_| "connections")
+                }
                 _ => return Err(InvalidMailUrl::AfterHost),
             };
             if let Some(name) = repeated {
@@ -261,6 +274,11 @@ impl Options {
 fn tls_of(word: &str) -> Result<SmtpTls, InvalidMailUrl> {
     let all = [SmtpTls::Implicit, SmtpTls::StartTls, SmtpTls::None];
     all.into_iter().find(|tls| tls.as_str() == word).ok_or(InvalidMailUrl::Tls)
+}
+
+fn connections_of(count: &str) -> Result<usize, InvalidMailUrl> {
+    let count = count.parse().ok().filter(|count| (1..=MOST_CONNECTIONS).contains(count));
+    count.ok_or(InvalidMailUrl::Connections)
 }
 
 fn decoded(text: &str, part: &'static str) -> Result<String, InvalidMailUrl> {

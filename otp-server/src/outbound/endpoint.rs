@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
+use otp_core::destination::{Destination, InvalidDestination, Reach};
 use url::{Host, Url};
 
 /// The address of a service, which its paths are put behind: `https`, or `http` where nothing leaves the machine.
@@ -50,6 +51,14 @@ impl Endpoint {
         }
         // A URL of browsers may have signs that a URI of RFC 3986 has not.
         if url.as_str().parse::<Uri>().is_err() { Err(InvalidEndpoint::Form) } else { Ok(Self(url)) }
+    }
+
+    /// Whether it is one that a tenant may name.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub(crate) fn admit(&self, reach: Reach) -> Result<(), InvalidDestination> {
+        Destination::parse(self.0.as_str(), reach).map(drop)
     }
 
     /// The address itself.

@@ -24,11 +24,17 @@ use twilio::Twilio;
 /// # Errors
 /// When the system has no certificates to trust.
 pub fn mailer(url: &SmsUrl, clock: Arc<dyn Clock>) -> Result<Option<Arc<HttpMailer>>, rustls::Error> {
-    Ok(match url {
+    match url {
+        SmsUrl::Mailbox => Ok(None),
+        _ => Ok(mailer_over(url, Outbound::new()?, clock).map(Arc::new)),
+    }
+}
+
+/// As [`mailer`], with connections of the caller's.
+pub(crate) fn mailer_over(url: &SmsUrl, outbound: Outbound, clock: Arc<dyn Clock>) -> Option<HttpMailer> {
+    match url {
         SmsUrl::Mailbox => None,
-        SmsUrl::Twilio(twilio) => {
-            Some(Arc::new(HttpMailer::new(Twilio(TwilioUrl::clone(twilio)), Outbound::new()?, clock)))
-        }
-        SmsUrl::Gateway(gateway) => Some(Arc::new(HttpMailer::new(Gateway(gateway.clone()), Outbound::new()?, clock))),
-    })
+        SmsUrl::Twilio(twilio) => Some(HttpMailer::new(Twilio(TwilioUrl::clone(twilio)), outbound, clock)),
+        SmsUrl::Gateway(gateway) => Some(HttpMailer::new(Gateway(gateway.clone()), outbound, clock)),
+    }
 }

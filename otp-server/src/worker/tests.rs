@@ -11,6 +11,9 @@ use super::*;
 use crate::callbacks::Callbacks;
 use crate::http::AppOptions;
 
+/// As many as a tenant may ask for in a day, or fewer.
+const MESSAGES: usize = 20;
+
 /// Tells when a message arrives, and takes it when it is let.
 struct Gate {
     arrived: Notify,
@@ -77,12 +80,12 @@ impl Setup {
 #[tokio::test]
 async fn a_slow_message_does_not_hold_up_the_next_ones() {
     let setup = start().await;
-    for number in 0..SENDERS {
+    for number in 0..MESSAGES {
         setup.request(&format!("user{number}@example.org")).await;
         setup.gate.arrived.notified().await; // although none before it was taken
     }
     assert_eq!(setup.gate.taken(), 0);
-    setup.gate.let_through.add_permits(SENDERS);
+    setup.gate.let_through.add_permits(MESSAGES);
     setup.workers.stop().await;
 }
 
@@ -101,7 +104,7 @@ async fn stopping_waits_for_what_is_being_sent() {
 #[tokio::test]
 async fn a_panic_ends_no_loop_for_good() {
     let setup = start().await;
-    for number in 0..SENDERS {
+    for number in 0..MESSAGES {
         setup.request(&format!("boom{number}@example.org")).await;
         setup.gate.arrived.notified().await;
     }

@@ -279,6 +279,12 @@ impl World {
         self.send(list).await.ok()["deliveries"][0]["deliveryId"].as_str().unwrap().to_owned()
     }
 
+    /// Adds a provider and gives its id.
+    pub async fn provider(&self, customer: &Customer) -> String {
+        let call = post("/admin/providers", json!({"url": "resend:re_hush"})).bearer(&customer.key);
+        self.send(call).await.ok()["id"].as_str().unwrap().to_owned()
+    }
+
     pub async fn test_key(&self, customer: &Customer) -> String {
         self.key(customer, json!({"mode": "test"})).await.0
     }

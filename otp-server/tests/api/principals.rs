@@ -130,6 +130,11 @@ POST /admin/webhooks/DELIVERY/retry key? sk   ok    404   404   key!  key!  key?
 POST /admin/webhooks/recover      key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
 POST /admin/webhooks/test         key?  sk    ok    404   404   key!  key!  key?  key?  key?
 GET /docs/events                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
+GET /admin/providers              key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+POST /admin/providers             key?  sk    ok    ok    ok    key!  key!  key?  key?  key?
+PUT /admin/providers/SENDER       key?  sk    ok    ok    404   key!  key!  key?  key?  key?
+DELETE /admin/providers/SENDER    key?  sk    ok    ok    404   key!  key!  key?  key?  key?
+POST /admin/providers/SENDER/test key?  sk    ok    ok    404   key!  key!  key?  key?  key?
 GET /health                       ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/ready                 ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
 GET /health/live                  ok    ok    ok    ok    ok    ok    ok    ok    ok    ok
@@ -167,6 +172,7 @@ struct Cast {
     asked: Asked,
     spare_key: String,
     message: String,
+    provider: String,
     signup: Option<SignupMail>,
     endpoint: String,
     delivery: String,
@@ -206,6 +212,7 @@ impl Cast {
         let suppressed = post("/admin/suppressions", json!({"email": "eve@example.org"}));
         world.send(suppressed.bearer(&customer.key)).await.ok();
         let message = world.newest_message(&customer.key).await["messageId"].as_str().unwrap().to_owned();
+        let provider = world.provider(&customer).await;
         let user_token = user.token.clone();
         let credentials = [
             None,
@@ -227,6 +234,7 @@ impl Cast {
             asked,
             spare_key,
             message,
+            provider,
             signup: None,
             endpoint,
             delivery,
@@ -243,6 +251,7 @@ impl Cast {
         let path =
             path.replace("SESSION", &self.user.session).replace("USER", &self.user.user).replace("DOMAIN", "acme.com");
         let path = path.replace("DEVICE", &self.factor.device);
+        let path = path.replace("SENDER", &self.provider);
         let body = match route {
             "POST /auth/request-otp" => json!({"email": "cy@example.org"}),
             "POST /auth/verify-otp" => self.asked.body(),
@@ -265,6 +274,7 @@ impl Cast {
             "POST /admin/webhooks/endpoints" => json!({"url": "https://b.acme.example"}),
             "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z"}),
             "POST /admin/webhooks/test" => json!({"endpointId": self.endpoint}),
+            "POST /admin/providers" => json!({"url": "resend:re_hush"}),
             "PUT /admin/customers/ID/status" => json!({"status": "suspended"}),
             _ => self.factor.body(&self.world, route).unwrap_or_else(|| json!({})),
         };
@@ -324,6 +334,7 @@ fn every_documented_operation_has_a_row() {
             let route = route.replace("/callbacks/gateway/ID", "/callbacks/{service}/{customerId}");
             let route = route.replace("MESSAGE", "{id}");
             let route = route.replace("MEMBER", "{memberId}").replace("INVITED", "{invitationId}");
+            let route = route.replace("SENDER", "{id}");
             route.replace("ID", "{id}").replace("KEY", "{keyId}").replace("DOMAIN", "{domain}")
         })
         .collect();

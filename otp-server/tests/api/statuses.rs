@@ -74,6 +74,7 @@ fn every_route_is_documented() {
     let expected = "\
         DELETE /admin/customers/{id}/api-keys/{keyId}\n\
         DELETE /admin/domains/{domain}\n\
+        DELETE /admin/providers/{id}\n\
         DELETE /admin/suppressions\n\
         DELETE /admin/users/{id}\n\
         DELETE /admin/users/{id}/sessions\n\
@@ -103,6 +104,7 @@ fn every_route_is_documented() {
         GET /admin/messages\n\
         GET /admin/messages/{id}\n\
         GET /admin/onboarding\n\
+        GET /admin/providers\n\
         GET /admin/suppressions\n\
         GET /admin/users\n\
         GET /admin/users/{id}\n\
@@ -140,6 +142,8 @@ fn every_route_is_documented() {
         POST /admin/domains/verify\n\
         POST /admin/domains/{domain}/verify\n\
         POST /admin/onboarding/test-otp\n\
+        POST /admin/providers\n\
+        POST /admin/providers/{id}/test\n\
         POST /admin/suppressions\n\
         POST /admin/templates/preview\n\
         POST /admin/webhooks/endpoints\n\
@@ -186,6 +190,7 @@ fn every_route_is_documented() {
         PUT /admin/customers/{id}/api-keys/{keyId}\n\
         PUT /admin/customers/{id}/status\n\
         PUT /admin/onboarding\n\
+        PUT /admin/providers/{id}\n\
         PUT /admin/webhooks/endpoints/{id}\n\
         PUT /api/app/{id}\n\
         PUT /api/app/{id}/api-key\n\
@@ -215,6 +220,7 @@ struct Stage {
     world: World,
     customer: Customer,
     spare_key: String,
+    provider: String,
     asked: Asked,
     user: SignedIn,
     message: String,
@@ -296,6 +302,7 @@ impl Stage {
         let user = world.sign_in(&customer.key, "ann@example.org").await;
         let asked = world.ask(&customer.key, "ben@example.org").await;
         world.domain(&customer, DOMAIN).await;
+        let provider = world.provider(&customer).await;
         world.send(post(SUPPRESSIONS, json!({"email": "eve@example.org"})).bearer(&customer.key)).await.ok();
         let message = world.newest_message(&customer.key).await["messageId"].as_str().unwrap().to_owned();
         let (signup_token, endpoint, delivery, mailed) = Default::default();
@@ -306,6 +313,7 @@ impl Stage {
             asked,
             user,
             message,
+            provider,
             signup: None,
             signup_token,
             endpoint,
@@ -331,6 +339,7 @@ impl Stage {
             _ if template.starts_with("/admin/webhooks/endpoints") => &self.endpoint,
             _ if template.starts_with("/admin/webhooks") => &self.delivery,
             _ if template.starts_with("/admin/messages") => &self.message,
+            _ if template.starts_with("/admin/providers") => &self.provider,
             _ => &self.customer.id,
         };
         let names = [
@@ -397,6 +406,7 @@ impl Stage {
             "POST /admin/customers/{id}/api-keys" => json!({"name": "New"}),
             "PUT /admin/customers/{id}/status" => json!({"status": "suspended"}),
             "POST /admin/domains/verify" => json!({"domain": DOMAIN}),
+            "POST /admin/providers" => json!({"url": "resend:re_hush"}),
             "POST /admin/webhooks/endpoints" => json!({"url": "https://b.acme.example"}),
             "POST /admin/webhooks/recover" => json!({"since": "2026-01-31T08:15:30Z"}),
             "POST /admin/webhooks/test" => json!({"endpointId": self.endpoint}),
@@ -488,6 +498,7 @@ impl Stage {
         let otp = otp_core::ChallengeId::from_bytes([7; 16]).to_string();
         let name = |path: &str, of: &str, by: String| path.replace(of, &by);
         call.path = name(&call.path, &self.customer.id, otp_core::TenantId::from_bytes([7; 16]).to_string());
+        call.path = name(&call.path, &self.provider, otp_core::ProviderId::from_bytes([7; 16]).to_string());
         call.path = name(&call.path, DOMAIN, "nobody.com".to_owned());
         call.path = name(&call.path, &self.user.session, otp_core::SessionId::from_bytes([7; 16]).to_string());
         if operation.contains("/admin/webhooks") {
@@ -597,6 +608,11 @@ impl Stage {
             "POST /admin/webhooks/test" => {
                 self.send(self.request("DELETE /admin/webhooks/endpoints/{id}")).await.ok();
                 return self.send(self.request(operation).json(&json!({}))).await;
+            }
+            "POST /admin/providers" => {
+                for _ in 1..8 {
+                    self.world.provider(&self.customer).await;
+                }
             }
             "POST /admin/domains/{domain}/verify" => self.world.advance(8 * 86_400),
             _ => self.world.set_status(&self.customer, "cancelled").await,

@@ -48,6 +48,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("OTP_MAIL_URL", "sendgrid:SG.hush?key=hush", &["endpoint="]),
     ("OTP_MAIL_URL", "ses:eu-central-1", &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]),
     ("OTP_MAIL_URL", "ses:Frankfurt", &["`ses:eu-central-1`"]),
+    ("OTP_MAIL_URL", "smtp://mail.example.com?connections=0", &["1 to 100"]),
     ("OTP_MAIL_URL", "resend:re_hush gopher:hush", &["number 2 of 2", "smtp://", "%20"]),
     ("OTP_MAIL_URL", "smtp://user:hush hush@mail.example.com", &["number 1 of 2", "%20"]),
     ("OTP_MAIL_URL", "resend:re_hush mailbox:", &["stand alone"]),

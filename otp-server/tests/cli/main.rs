@@ -11,6 +11,7 @@ mod capture;
 mod commands;
 mod crash;
 mod database;
+mod deliveries;
 mod erasure;
 mod first_start;
 mod ledger;

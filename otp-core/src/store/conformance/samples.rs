@@ -4,6 +4,7 @@ mod delivery;
 mod factors;
 mod members;
 mod outside;
+mod senders;
 mod signups;
 
 use std::time::Duration;
@@ -187,6 +188,7 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Signup => signups::signup(tenant, number).into(),
         Kind::SignupToken => signups::signup_token(tenant, number).into(),
         Kind::Domain => outside::domain(tenant, number).into(),
+        Kind::Provider => senders::provider(tenant, number).into(),
         Kind::Endpoint => outside::endpoint(tenant, number).into(),
         Kind::Delivery => outside::delivery(tenant, number).into(),
         Kind::MessageReport => delivery::message_report(tenant, number).into(),

@@ -7,8 +7,11 @@ use std::fmt;
 use std::io;
 
 use lettre::transport::smtp::Error;
+use otp_core::destination::NotPublic;
 use otp_core::message::SendError;
 use otp_core::suppression::SuppressionReason;
+
+use crate::outbound::Unreachable;
 
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub(super) enum Cause {
     /// No answer in time.
     Silent,
     NoStartTls,
+    /// A tenant named a host that the server connects to for no tenant.
+    NotPublic(NotPublic),
     /// lettre declined to go on, because the server lacks something.
     Lacking,
     /// Anything else: what the server sent is not SMTP, or its name has no address.
@@ -88,6 +93,15 @@ fn enhanced_status(error: &Error) -> Option<String> {
 
 /// Statuses of RFC 3463 and RFC 7505 by which a server says that nobody has this address, or that its domain takes no mail.
 const NO_MAILBOX: [(u16, &str); 2] = [(550, "5.1.1"), (556, "5.1.10")];
+impl From<Unreachable> for Cause {
+    fn from(error: Unreachable) -> Self {
+        match error {
+            Unreachable::NotPublic(error) => Cause::NotPublic(error),
+            Unreachable::NoAddress | Unreachable::System(_) => Cause::Other,
+            Unreachable::Dns(words) => Cause::Io(io::Error::other(words)),
+        }
+    }
+}
 
 impl From<Fault> for SendError {
     fn from(fault: Fault) -> Self {
@@ -100,7 +114,7 @@ impl From<Fault> for SendError {
             }
             (Step::Send, Cause::Refused { status: 500.., .. } | Cause::Lacking) => SendError::Permanent { reason },
             // Before the mail is named it is the credentials that are wrong, or this client is not wanted.
-            (_, Cause::Refused { status: 500.., .. }) => SendError::Unusable { reason },
+            (_, Cause::Refused { status: 500.., .. } | Cause::NotPublic(_)) => SendError::Unusable { reason },
             _ => SendError::Temporary { reason, retry_after: None },
         }
     }
@@ -132,6 +146,7 @@ impl fmt::Display for Cause {
             Cause::Tls(error) => error.fmt(f),
             Cause::Io(error) => error.fmt(f),
             Cause::Silent => f.write_str("no answer in time"),
+            Cause::NotPublic(error) => error.fmt(f),
             Cause::NoStartTls => f.write_str("the server does not offer it"),
             Cause::Lacking => f.write_str("the server offers neither PLAIN nor LOGIN"),
             Cause::Other => f.write_str("the server has no address, or does not speak SMTP"),

@@ -18,9 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::ServerFault;
 use super::fault::{Cause, Fault, Step};
 use crate::mail::{Login, MailSetupError, SmtpTls, SmtpUrl};
-
-/// Connections at a time; many servers refuse more than ten from one client.
-const CONNECTIONS: usize = 10;
+use crate::outbound::Guard;
 
 /// How long a server has for what.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +44,7 @@ pub(super) struct Relay {
     login: Option<Login>,
     hello: ClientId,
     patience: Patience,
+    guard: Guard,
     places: Semaphore,
     parked: Arc<Parked>,
 }
@@ -57,7 +56,7 @@ enum Encryption {
 }
 
 impl Relay {
-    pub(super) fn new(server: &SmtpUrl, patience: Patience) -> Result<Self, MailSetupError> {
+    pub(super) fn new(server: &SmtpUrl, patience: Patience, guard: Guard) -> Result<Self, MailSetupError> {
         let encryption = match server.tls {
             SmtpTls::Implicit => Encryption::Implicit(tls(server)?),
             SmtpTls::StartTls => Encryption::StartTls(tls(server)?),
@@ -70,7 +69,8 @@ impl Relay {
             login: server.login.clone(),
             hello: ClientId::default(),
             patience,
-            places: Semaphore::new(CONNECTIONS),
+            guard,
+            places: Semaphore::new(server.connections),
             parked: Arc::new(Parked { idle: patience.idle, state: Mutex::default() }),
         })
     }
@@ -124,8 +124,11 @@ impl Relay {
             Encryption::Implicit(tls) => Some(tls.clone()),
             Encryption::StartTls(_) | Encryption::None => None,
         };
-        let server = (self.host.as_str(), self.port);
-        let connecting = AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, tls, None);
+        let fault = |cause| Fault { step: Step::Connect, cause };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let found = timeout(self.patience.open, self.guard.find(&host, self.port)).await;
+        let addresses = found.map_err(|_| fault(Cause::Silent))?.map_err(|error| fault(error.into()))?;
+        let connecting = AsyncSmtpConnection::connect_tokio1(&addresses[..], None, &self.hello, tls, None);
         within(self.patience.open, Step::Connect, connecting).await
     }
 }

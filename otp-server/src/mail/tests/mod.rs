@@ -2,6 +2,7 @@
 
 mod browser;
 mod file;
+mod headers;
 mod mailbox;
 pub(crate) mod peer;
 pub(crate) mod sdks;
@@ -39,6 +40,7 @@ fn message(number: u64, to: &str) -> Outgoing {
     Outgoing {
         id: MessageId::new(now, random),
         tenant: TenantId::new(now, random),
+        providers: Arc::new([]),
         channel: Channel::Email,
         to: to.to_owned(),
         from_name: Some("Acme".to_owned()),

@@ -30,6 +30,7 @@ fn sms() -> Outgoing {
     Outgoing {
         id: MessageId::new(now, random),
         tenant: TenantId::new(now, random),
+        providers: Arc::new([]),
         channel: Channel::Sms,
         to: "+4915112345678".to_owned(),
         from_name: Some("Acme".to_owned()),

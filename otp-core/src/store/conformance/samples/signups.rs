@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NOW, bucket, digest, id, sealed, space, subject};
+use super::{NOW, bucket, digest, id, sealed, space};
 use crate::id::{MemberId, SignupId, TenantId};
 use crate::limit::SlidingLog;
 use crate::secret::Digest32;
