@@ -14,7 +14,9 @@ for line in sys.stdin:
     try:
         number = phonenumbers.parse(line.strip())
         country = phonenumbers.region_code_for_number(number)
-        known = country not in (None, "001") and phonenumbers.is_valid_number(number)
+        # It forgives a trunk prefix, which is no part of a number in international form.
+        as_written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) == line.strip()
+        known = as_written and country not in (None, "001") and phonenumbers.is_valid_number(number)
         told = PART_OF.get(country, country) + CLASSES.get(phonenumbers.number_type(number), "p") if known else "-"
     except phonenumbers.NumberParseException:
         told = "-"

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use otp_core::Error;
-use otp_core::limit::Allowance;
+use otp_core::limit::{Allowance, Guard};
 use otp_core::store::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,7 +23,7 @@ pub struct Problem {
     fields: Vec<(Cow<'static, str>, String)>,
     retry_after: Option<u64>,
     remaining_attempts: Option<u8>,
-    reason: Option<&'static str>,
+    reason: Option<Guard>,
     allowance: Option<(Kind, Allowance)>,
 }
 
@@ -180,7 +180,7 @@ impl From<Error> for Problem {
             Error::RateLimited(limited) | Error::Cooldown(limited) => {
                 problem.allowance = Some((Kind::Limit, limited.allowance));
             }
-            Error::ChannelGuard(guarded) => problem.reason = Some(guarded.guard.as_str()),
+            Error::ChannelGuard(guarded) => problem.reason = Some(guarded.guard),
             Error::QuotaExceeded(limited) => problem.allowance = Some((Kind::Quota, limited.allowance)),
             _ => {}
         }
@@ -232,7 +232,7 @@ impl IntoResponse for Problem {
             request_id: super::layers::current_request_id(),
             retry_after: self.retry_after,
             remaining_attempts: self.remaining_attempts,
-            reason: self.reason.map(str::to_owned),
+            reason: self.reason.map(|guard| guard.as_str().to_owned()),
         };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
