@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::message::Message;
 use crate::secret::Sealed;
 use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
@@ -89,24 +88,10 @@ impl Suppression {
         Key::new::<Self>(space.tenant, subject.as_bytes())
     }
 
-    /// Of the recipient of a message, by the word of a provider on it. A provider does not tell of every STOP that is taken
-    /// back, so that such a word ends by itself.
-    pub(crate) fn by_message(
-        message: &Message,
-        reason: SuppressionReason,
-        provider: Option<&str>,
-        at: Timestamp,
-    ) -> Self {
-        Self {
-            space: message.space,
-            subject: message.subject,
-            address: Some(message.address.clone()),
-            reason,
-            at,
-            provider: provider.map(str::to_owned),
-            note: None,
-            until: (reason == SuppressionReason::Stop).then(|| at + BELIEVED),
-        }
+    /// When one ends by itself that a provider's word on a message is the cause of: a provider does not tell of every STOP
+    /// that is taken back.
+    pub(crate) fn end_of(reason: SuppressionReason, at: Timestamp) -> Option<Timestamp> {
+        (reason == SuppressionReason::Stop).then(|| at + BELIEVED)
     }
 
     /// Whether it counts at this time.

@@ -181,7 +181,7 @@ fn another_tenants_messages_and_those_that_are_gone_are_unknown() {
 #[test]
 fn a_recipient_that_a_provider_refuses_is_suppressed_with_the_message() {
     let world = World::new();
-    let acme = world.live();
+    let acme = world.texting();
     let to = || OtpRequest::to(phone("+4915112345678"));
     let refuse = |suppress| {
         world.inbox.refuse([SendError::Recipient { reason: "Twilio: 400, error 21610".to_owned(), suppress }]);
@@ -205,10 +205,29 @@ fn a_recipient_that_a_provider_refuses_is_suppressed_with_the_message() {
     assert_eq!(refusal(world.request_to(&acme, ANN)), "recipient_suppressed");
 }
 
+/// Of several addresses that one code went to, it is the one that bounced.
+#[test]
+fn what_bounced_is_suppressed_and_not_what_was_asked_first() {
+    let world = World::new();
+    let acme = world.texting();
+    let (number, mail) = (phone("+4915112345678"), email(ANN));
+    let step = FallbackStep { after: MINUTE, channel: Channel::Email, to: Some(mail.clone()) };
+    world.ask(&acme, OtpRequest { fallback: vec![step], ..OtpRequest::to(number.clone()) });
+    world.clock.advance(MINUTE);
+    world.deliver();
+    let second = world.inbox.all().last().unwrap().clone();
+    assert_eq!(second.to, ANN);
+    assert_eq!(tell(&world, acme.space().tenant, report(second.id, Bounced)), Recorded::New);
+    assert_eq!(refusal(world.request(&acme, OtpRequest::to(mail))), "recipient_suppressed");
+    world.request(&acme, OtpRequest::to(number)).unwrap();
+    let listed = wait(world.service.suppressions(&acme, None, 50)).unwrap().items;
+    assert_eq!(listed.iter().map(|one| one.recipient.as_deref()).collect::<Vec<_>>(), [Some(ANN)]);
+}
+
 #[test]
 fn stop_and_start_are_heeded_and_start_takes_back_nothing_else() {
     let world = World::new();
-    let acme = world.live();
+    let acme = world.texting();
     let tenant = acme.space().tenant;
     let number = || "+4915112345678".parse().unwrap();
     let request = || world.request(&acme, OtpRequest::to(phone("+4915112345678"))).map(drop);
@@ -297,7 +316,7 @@ fn a_wish_outlives_erasure_and_a_bounce_does_not() {
 #[test]
 fn messages_are_listed_by_time_status_channel_and_recipient() {
     let world = World::new();
-    let acme = world.unlimited();
+    let acme = world.change(&world.texting(), |settings| settings.limits.per_recipient = 1_000_000);
     let test = world.caller(acme.space().tenant, Mode::Test);
     let began = world.now();
     let mut all = Vec::new();

@@ -16,9 +16,12 @@ use crate::usage::{Counter, CounterKey, Span};
 /// in the recipient's scope, so that it finds nothing of somebody who is being erased.
 pub(crate) struct RecordDelivery {
     pub space: Space,
+    /// Of the address that the message went to.
     pub subject: SubjectKey,
     pub bucket: BucketKey,
     pub report: DeliveryReport,
+    /// What the report wants written of the recipient.
+    pub suppress: Option<Suppression>,
     pub event: EventId,
     pub now: Timestamp,
 }
@@ -55,8 +58,9 @@ impl Command for RecordDelivery {
             let source = EventSource { space: self.space, at: self.now, person: Some(&person) };
             changes.put(source.event(self.event, self.told(message)));
         }
-        if let Some(reason) = suppress.filter(|_| !seen.one::<Suppression>().is_some_and(Suppression::is_lasting)) {
-            changes.put(Suppression::by_message(message, reason, Some(self.report.provider), self.now));
+        let is_suppressed = seen.one::<Suppression>().is_some_and(Suppression::is_lasting);
+        if let Some(suppression) = self.suppress.as_ref().filter(|_| suppress.is_some() && !is_suppressed) {
+            changes.put(suppression.clone());
         }
         (Recorded::New, changes)
     }

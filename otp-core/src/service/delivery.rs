@@ -27,26 +27,53 @@ impl Service {
         // A notice is the installation's, and its recipient is no tenant's.
         let is_code = |message: &Message| matches!(message.content, Content::Passcode(_));
         let Some(message) = message.filter(is_code) else { return Ok(Recorded::Unknown) };
+        let (keys, address) = (self.tenant_keys(tenant), self.address_of(&message)?);
+        let suppress =
+            report.suppress.map(|reason| self.suppression_by(&message, &address, reason, Some(report.provider)));
         let command = RecordDelivery {
             space: message.space,
-            subject: message.subject,
-            bucket: self.bucket_of(&message)?,
+            subject: SubjectKey::of(&keys, message.space.mode.byte(), &address),
+            bucket: BucketKey::of(&keys, message.space.mode.byte(), &address),
             report,
+            suppress,
             event: EventId::new(self.now(), self.random()),
             now: self.now(),
         };
         self.run(command).await
     }
 
-    /// The scope of the recipient, which a message does not name.
-    fn bucket_of(&self, message: &Message) -> Result<BucketKey, Error> {
+    /// Where a message goes. One of several for the same code need not go to the address that was asked for first, which is
+    /// its subject.
+    pub(super) fn address_of(&self, message: &Message) -> Result<Address, Error> {
         let keys = self.tenant_keys(message.space.tenant);
         let text = keys.open_text(&place(b"address", &message.subject), &message.address)?;
-        let address = match message.channel {
-            Channel::Email => text.parse().map(Address::Email).map_err(|_| CannotOpen)?,
-            Channel::Sms | Channel::Whatsapp => text.parse().map(Address::Phone).map_err(|_| CannotOpen)?,
-        };
-        Ok(BucketKey::of(&keys, message.space.mode.byte(), &address))
+        Ok(match message.channel {
+            Channel::Email => Address::Email(text.parse().map_err(|_| CannotOpen)?),
+            Channel::Sms | Channel::Whatsapp => Address::Phone(text.parse().map_err(|_| CannotOpen)?),
+        })
+    }
+
+    /// That nothing more is sent where a message went, by the word of a provider on it.
+    pub(super) fn suppression_by(
+        &self,
+        message: &Message,
+        address: &Address,
+        reason: SuppressionReason,
+        provider: Option<&str>,
+    ) -> Suppression {
+        let (keys, at) = (self.tenant_keys(message.space.tenant), self.now());
+        let subject = SubjectKey::of(&keys, message.space.mode.byte(), address);
+        let sealed = keys.seal(self.random(), &place(b"address", &subject), address.display().as_bytes());
+        Suppression {
+            space: message.space,
+            subject,
+            address: Some(sealed),
+            reason,
+            at,
+            provider: provider.map(str::to_owned),
+            note: None,
+            until: Suppression::end_of(reason, at),
+        }
     }
 
     /// Nothing more is sent to a number that answered STOP to a tenant's messages.

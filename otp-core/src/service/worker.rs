@@ -21,7 +21,6 @@ use crate::message::{
 use crate::notice::NoticeKind;
 use crate::signup::Signup;
 use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled, Snapshot};
-use crate::suppression::Suppression;
 use crate::template::{MessageContext, Rendered};
 use crate::usage::{Counter, CounterKey, ErrorCategory, Route, Span};
 
@@ -270,7 +269,10 @@ impl Service {
         if let SendError::Recipient { suppress, .. } = &error
             && !is_notice(message)
         {
-            also.put(Suppression::by_message(message, *suppress, None, now));
+            match self.address_of(message) {
+                Ok(address) => also.put(self.suppression_by(message, &address, *suppress, None)),
+                Err(error) => tracing::error!(message = %message.id, %error, "a recipient cannot be suppressed"),
+            }
         }
         let (reason, again_at) = match error {
             SendError::Permanent { reason } | SendError::Recipient { reason, .. } => (reason, None),
