@@ -1,5 +1,7 @@
 //! Events reach the endpoints that want to hear of them, signed, at least once.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Deliveries on their way.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -65,11 +65,11 @@ impl Service {
         let mut claim = WebhookClaim { runs: Vec::new(), claimed: claimed.len() };
         let (mut known, mut later) = (HashMap::new(), Vec::new());
         for delivery in claimed.into_iter().filter_map(Delivery::take) {
-            let tenant = delivery.space.tenant;
-            if !known.contains_key(&tenant) {
-                known.insert(tenant, self.subscribers(tenant).await?);
-            }
-            let rate = rate_of(&known[&tenant], &delivery);
+            let subscribers = match known.entry(delivery.space.tenant) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(self.subscribers(delivery.space.tenant).await?),
+            };
+            let rate = rate_of(subscribers, &delivery);
             match self.inner.lanes.enter(delivery, rate, now) {
                 Entered::Begins(turn) => claim.runs.push(WebhookRun(turn)),
                 Entered::Waits => {}
@@ -263,7 +263,7 @@ impl Service {
     }
 }
 
-fn rate_of(subscribers: &Arc<Subscribers>, delivery: &Delivery) -> Option<u32> {
+fn rate_of(subscribers: &Subscribers, delivery: &Delivery) -> Option<u32> {
     let of = |(_, endpoint): &(&Tenant, &Endpoint)| endpoint.id == delivery.endpoint;
     let (_, endpoint) = subscribers.in_mode(delivery.space.mode).find(of)?;
     endpoint.own.as_ref()?.per_second
