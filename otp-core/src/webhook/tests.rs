@@ -209,6 +209,7 @@ fn every_sample_is_as_its_schema_says_and_holds_no_secret() {
                 serde_json::Value::Number(number) if number.is_f64() => "number",
                 serde_json::Value::Number(_) => "integer",
                 serde_json::Value::String(_) => "string",
+                serde_json::Value::Array(_) => "array",
                 _ => "object",
             };
             assert!(allowed.iter().any(|allowed| allowed == found), "{}: {name} is {found}", kind.as_str());
