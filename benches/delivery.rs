@@ -23,9 +23,10 @@ use otp_core::message::{Failover, Mailer, Outgoing, Receipt, SendError};
 use otp_core::secret::Digest32;
 use otp_core::store::MemoryStore;
 use otp_core::{Caller, KeyRing, Mode, NewTenant, OtpRequest, Service, SystemClock, SystemRandom, TenantId};
+use otp_server::callbacks::Callbacks;
 use otp_server::http::{App, AppOptions};
 use otp_server::mail::{MailUrl, SmtpMailer};
-use otp_server::worker::Workers;
+use otp_server::worker::{Wakes, Workers};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
@@ -76,9 +77,14 @@ impl Server {
     }
 
     fn work(&self) -> Workers {
-        let options =
-            AppOptions { service: self.service.clone(), admin_token: Digest32::of(b"x"), trusted_proxies: Vec::new() };
-        Workers::start(self.service.clone(), Arc::clone(&self.wake), App::new(options))
+        let app = App::new(AppOptions {
+            service: self.service.clone(),
+            admin_token: Digest32::of(b"x"),
+            trusted_proxies: Vec::new(),
+            callbacks: Callbacks::default(),
+        });
+        let wakes = Wakes { queued: Arc::clone(&self.wake), ..Wakes::default() };
+        Workers::start(self.service.clone(), wakes, app)
     }
 }
 

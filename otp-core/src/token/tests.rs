@@ -383,6 +383,8 @@ fn custom_claims_never_override_registered_ones() {
 fn every_claim_that_is_written_has_a_reserved_name() {
     let full = Claims {
         phone: Some(String::new()),
+        auth_time: Some(0),
+        acr: Some(String::new()),
         purpose: Some(String::new()),
         context_hash: Some(String::new()),
         custom: Map::new(),

@@ -48,7 +48,6 @@ impl SmtpMailer {
     }
 
     #[cfg(test)]
-
     pub(super) fn with_patience(
         server: &SmtpUrl,
         from: MailFrom,

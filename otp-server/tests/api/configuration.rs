@@ -23,6 +23,7 @@ async fn the_document_has_every_section_and_is_written_in_parts() {
         "passcode",
         "privacy",
         "rateLimits",
+        "secondFactor",
         "templates",
         "tokens",
         "webhookConfig",
