@@ -21,7 +21,7 @@ use super::suppressions::recipient;
 /// A try to hand a message over.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct AttemptBody {
+pub struct MessageAttemptBody {
     /// The service, where there are several.
     #[schema(example = "resend")]
     provider: Option<String>,
@@ -35,7 +35,7 @@ pub struct AttemptBody {
     provider_id: Option<String>,
 }
 
-impl From<Attempt> for AttemptBody {
+impl From<Attempt> for MessageAttemptBody {
     fn from(attempt: Attempt) -> Self {
         let (taken, reason) = match attempt.outcome {
             AttemptOutcome::Taken => (true, None),
@@ -70,7 +70,7 @@ pub struct MessageBody {
     /// How often it was tried.
     tries: u32,
     /// The latest of the tries, oldest first.
-    attempts: Vec<AttemptBody>,
+    attempts: Vec<MessageAttemptBody>,
     /// What a service said last, if it was no success.
     last_error: Option<String>,
     /// Parts of a text message.
@@ -98,7 +98,7 @@ impl From<MessageView> for MessageBody {
             provider: view.provider,
             provider_id: view.provider_id,
             tries: view.tries,
-            attempts: view.attempts.into_iter().map(AttemptBody::from).collect(),
+            attempts: view.attempts.into_iter().map(MessageAttemptBody::from).collect(),
             last_error: view.last_error,
             segments: view.segments,
             created_at: view.created_at.to_string(),
