@@ -29,9 +29,16 @@ fn routes_of(app: &str, member: &str, invitation: &str) -> Vec<(Permission, Call
 }
 
 /// Status, headers and body.
-fn whole(reply: &Reply) -> (u16, Vec<(String, Vec<u8>)>, Vec<u8>) {
+#[derive(Debug, PartialEq)]
+struct Whole {
+    status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+}
+
+fn whole(reply: &Reply) -> Whole {
     let headers = reply.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
-    (reply.status.as_u16(), headers.collect(), reply.body.to_vec())
+    Whole { status: reply.status.as_u16(), headers: headers.collect(), body: reply.body.to_vec() }
 }
 
 #[tokio::test]
