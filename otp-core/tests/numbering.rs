@@ -42,7 +42,7 @@ fn ours(number: &str) -> String {
 #[ignore = "needs phonenumbers: run cargo xtask test"]
 fn libphonenumber_takes_numbers_for_the_same() {
     let python = std::env::var_os("OTP_TEST_PYTHON").expect("OTP_TEST_PYTHON is set by `cargo xtask test`");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/peers/numbers.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/peers/phone_numbers.py");
     let mut peer =
         Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
     let numbers = numbers();

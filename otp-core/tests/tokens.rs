@@ -31,7 +31,8 @@ fn a_token_says_exactly_what_is_promised() {
     let expected = json!({
         "iss": format!("https://otp.example/auth/{tenant}"), "sub": signed_in.user_id.to_string(),
         "aud": tenant.to_string(), "sid": signed_in.session_id.to_string(), "jti": claims["jti"],
-        "iat": now, "nbf": now, "exp": now + 7 * 3_600, "email": ANN, "amr": ["otp"],
+        "iat": now, "nbf": now, "exp": now + 7 * 3_600, "email": ANN, "amr": ["otp"], "acr": "1fa",
+        "auth_time": now,
     });
     assert_eq!(claims, expected);
     assert_eq!(signed_in.expires_at.as_millis(), (now + 7 * 3_600) * 1_000);
@@ -65,7 +66,7 @@ fn the_tenants_claims_stand_beside_the_others() {
     assert_eq!((&claims["role"], &claims["https://acme/plan"]), (&json!("editor"), &json!({"a": [1]})));
     assert_eq!((&claims["amr"], claims.get("phone"), claims.get("purpose")), (&json!(["otp"]), None, None));
     assert_eq!(claims["sub"], json!(signed_in.user_id.to_string()));
-    assert_eq!(claims.as_object().unwrap().len(), 12);
+    assert_eq!(claims.as_object().unwrap().len(), 14);
     let refreshed = world.refresh(&signed_in.refresh_token).unwrap();
     assert_eq!(parts_of(&refreshed.token).1["role"], json!("editor"));
 }

@@ -165,7 +165,7 @@ async fn enable_named(world: &World, customer: &Customer) {
 
 /// Whether an operation is about second factors.
 pub fn is_of_factors(operation: &str) -> bool {
-    operation.contains(" /auth/totp/") || operation.contains(" /api/")
+    [" /auth/totp/", " /api/otp/", " /api/code/"].iter().any(|path| operation.contains(path))
 }
 
 /// The same request about somebody who has no authenticator, or is no user.

@@ -1,9 +1,13 @@
 //! Request ids, health and metrics. Security headers are checked on every answer of every test.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::http::Method;
-use otp_core::Delivered;
+use otp_core::message::{Channel, Mailer, Outgoing};
+use otp_core::{Delivered, ManualClock, MessageId, TenantId, Timestamp};
+use otp_server::config::{Config, Flags};
+use otp_server::delivery::Delivery;
 use serde_json::json;
 
 use crate::call::{Call, get, post};
@@ -107,19 +111,42 @@ async fn metrics_count_requests_and_name_nobody() {
     }
 }
 
+fn mail() -> Outgoing {
+    Outgoing {
+        id: MessageId::from_bytes([1; 16]),
+        tenant: TenantId::INSTALLATION,
+        channel: Channel::Email,
+        to: "ann@example.org".to_owned(),
+        from_name: None,
+        providers: Arc::new([]),
+        from_email: None,
+        reply_to: None,
+        subject: "Hello".to_owned(),
+        text: "Hello".to_owned(),
+        html: None,
+        code: None,
+        expires_at: Timestamp::from_millis(i64::MAX / 2),
+    }
+}
+
 #[tokio::test]
 async fn the_rules_of_prometheus_name_only_what_is_counted() {
     let world = World::new();
     let customer = world.customer().await;
     world.ask(&customer.key, "ann@example.org").await;
     world.app.metrics().delivered(Delivered { sent: 1, retried: 1, failed: 1 });
+    let config = Config::load(None, Flags::default()).unwrap();
+    let delivery = Delivery::of(&config, Arc::new(ManualClock::default())).unwrap_or_else(|error| panic!("{error}"));
+    delivery.send(&mail()).await.unwrap();
+    world.app.metrics().watch(Arc::new(delivery));
     let counted = world.send_to_operator(get("/metrics")).await.text();
     let rules = include_str!("../../../deploy/prometheus/otp-auth.rules.yml");
     let series = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("otp_"));
     let series: BTreeSet<&str> = series.collect();
     assert!(series.len() > 3, "{series:?}");
     for name in series {
-        assert!(counted.lines().any(|line| line.starts_with(&format!("{name}{{"))), "{name}\n{counted}");
+        let family = ["_total", "_bucket", "_count", "_sum"].iter().fold(name, |name, end| name.trim_end_matches(end));
+        assert!(counted.contains(&format!("# TYPE {family} ")), "{name}\n{counted}");
     }
     let labels = |label: &str| -> Vec<&str> {
         let begin = format!("{label}=\"");

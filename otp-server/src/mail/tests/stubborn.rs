@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use otp_core::message::{Mailer, SendError};
+use otp_core::suppression::SuppressionReason;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -116,11 +117,15 @@ async fn idle_connections_are_closed() {
     assert_eq!(in_time(seen.recv()).await, Some(Seen::Quit(1)));
 }
 
+fn gone(reason: &str) -> SendError {
+    SendError::Recipient { reason: reason.to_owned(), suppress: SuppressionReason::HardBounce }
+}
+
 #[tokio::test]
 async fn an_answer_that_tells_all_is_cut_down_to_its_status() {
     let answers: [(Answers, SendError); 7] = [
         (|_| Some("550 <ann@example.org> 481920375"), permanent("550")),
-        (|_| Some("550-5.1.1 ann@example.org\r\n550 5.1.1 481920375"), permanent("550 5.1.1")),
+        (|_| Some("550-5.1.1 ann@example.org\r\n550 5.1.1 481920375"), gone("550 5.1.1")),
         (|_| Some("552 4.8.1"), permanent("552 4.8.1")),
         (|_| Some("452 4.2.2.1 ann@example.org"), temporary("452")),
         (|_| Some("450 4.481920375.1"), temporary("450")),
