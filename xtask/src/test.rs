@@ -15,7 +15,7 @@ use crate::setup::{self, Peers};
 use crate::tree;
 
 /// A look at every operation; `cargo xtask fuzz` looks longer.
-const FUZZ: Extent = Extent { time: Duration::from_secs(45), every_limit: false, seed: 20 };
+const FUZZ: Extent = Extent { time: Duration::from_secs(30), every_limit: false, seed: 20 };
 
 /// Runs all steps and closes with the line `N passed, 0 failed`.
 ///

@@ -15,27 +15,36 @@ use crate::store::Fault;
 
 #[tokio::test]
 async fn every_documented_status_is_produced() {
-    produce_every_third(0).await;
+    produce_a_third(0).await;
 }
 
 #[tokio::test]
 async fn every_documented_status_is_produced_of_the_next_third() {
-    produce_every_third(1).await;
+    produce_a_third(1).await;
 }
 
 #[tokio::test]
 async fn every_documented_status_is_produced_of_the_last_third() {
-    produce_every_third(2).await;
+    produce_a_third(2).await;
 }
 
 /// In parts, because all of them take minutes, and parts run side by side.
-async fn produce_every_third(part: usize) {
+async fn produce_a_third(part: usize) {
+    let all: Vec<(String, u16)> = documented().into_iter().collect();
     let mut faults = Vec::new();
-    for (operation, status) in documented().into_iter().skip(part).step_by(3) {
-        let stage = Stage::of(&operation).await;
+    let mut kept: Option<(String, Stage)> = None;
+    for (operation, status) in all[all.len() * part / 3..all.len() * (part + 1) / 3].iter().cloned() {
+        let stage = match kept.take() {
+            Some((of, stage)) if of == operation => stage,
+            _ => Stage::of(&operation).await,
+        };
         let reply = stage.produce(&operation, status).await;
         if !stage.world.produced.lock().unwrap().contains(&(operation.clone(), status)) {
             faults.push(format!("{operation} did not answer {status}: {reply}"));
+        }
+        // What was not even read has changed nothing.
+        if matches!(status, 408 | 413 | 415) || (matches!(status, 400 | 401) && !PROVED.contains(&&*operation)) {
+            kept = Some((operation, stage));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
