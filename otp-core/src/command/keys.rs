@@ -205,33 +205,6 @@ impl Command for RotateSigningKeys {
     }
 }
 
-/// Notes once a day that a secret key was used from a browser.
-pub(crate) struct NoteExposure {
-    pub space: Space,
-    pub key: KeyId,
-    /// The same for the same key and day.
-    pub event: EventId,
-    pub at: Timestamp,
-}
-
-impl Command for NoteExposure {
-    type Outcome = ();
-
-    fn reads(&self) -> Reads {
-        let key = Key::new::<Event>(self.space.tenant, self.event.as_bytes());
-        Reads { scope: Scope::Tenant(self.space.tenant), wanted: vec![Read::Record(key)] }
-    }
-
-    fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
-        let mut changes = Changes::none();
-        if seen.one::<Event>().is_none() {
-            let source = EventSource { space: self.space, at: self.at, person: None };
-            changes.put(source.event(self.event, EventData::ApiKeyExposed { key_id: self.key }));
-        }
-        ((), changes)
-    }
-}
-
 /// Notes when keys of one tenant were last used, and how often.
 pub(crate) struct NoteKeyUse {
     pub tenant: TenantId,

@@ -15,7 +15,6 @@ mod domains;
 mod expiry;
 mod guards;
 mod keys;
-mod limits;
 mod members;
 mod plan_use;
 mod providers;
@@ -27,6 +26,7 @@ mod sign_in;
 mod signup;
 mod suppression;
 mod team;
+mod tell_once;
 mod tenants;
 mod time;
 mod told;
@@ -46,8 +46,7 @@ pub(crate) use deliveries::{BeginDelivery, RecoverDeliveries, RetryDelivery, is_
 pub(crate) use delivery::RecordDelivery;
 pub(crate) use domains::{AddDomain, BeginCheck, Checked, DOMAINS, DeleteDomain, NoteCheck};
 pub(crate) use expiry::WarnOfKeys;
-pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteExposure, NoteKeyUse, RotateSigningKeys};
-pub(crate) use limits::TellLimit;
+pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteKeyUse, RotateSigningKeys};
 pub(crate) use members::{
     Addressed, ConfirmMember, EndMemberSessions, NoteMemberSession, RecoverMember, SendCode, Shown as ShownByMember,
     SignInMember, check_passwords,
@@ -59,6 +58,7 @@ pub(crate) use session::{Ending, Presented, RefreshSession, Refreshed, SignOut};
 pub(crate) use signup::{Confirm, NetworkLimit, NewAccount, ResendSignup, SignUp, open};
 pub(crate) use suppression::{Suppress, Unsuppress};
 pub(crate) use team::{Appoint, Invite, Join, RevokeInvitation, SEATS};
+pub(crate) use tell_once::TellOnce;
 pub(crate) use tenants::{ChangeTenant, CreateTenant, NewSecrets, StatusChange, TenantChange};
 pub(crate) use time::NoteTime;
 pub(crate) use told::Told;

@@ -10,13 +10,12 @@ use super::{Service, lock};
 use crate::access::{Origin, counted_network, masked_network};
 use crate::api_key::{ApiKey, KeyScope, KeyType, KeyUse, PresentedKey};
 use crate::audit::{Actor, Audit};
-use crate::command::NoteExposure;
+use crate::command::EventSource;
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::EventData;
 use crate::id::{EventId, MemberId, TenantId};
 use crate::random::Random;
 use crate::secret::{Digest32, Sealed, TenantKeys};
-use crate::store::{Key, Read};
 use crate::subject::SubjectKey;
 use crate::tenant::{Mode, Space, TenantStatus};
 use crate::usage::Counter;
@@ -250,11 +249,8 @@ impl Service {
         // Day-stable, and still sorted among the day's events.
         event[..6].copy_from_slice(&(day * 86_400_000).to_be_bytes()[2..]);
         let event = EventId::from_bytes(event);
-        let noted = Read::Record(Key::new::<Event>(key.tenant, event.as_bytes()));
-        if self.inner.store.read(vec![noted]).await?.one::<Event>().is_some() {
-            return Ok(());
-        }
-        self.run(NoteExposure { space, key: key.id, event, at: self.now() }).await
+        let source = EventSource { space, at: self.now(), person: None };
+        self.tell_once(source.event(event, EventData::ApiKeyExposed { key_id: key.id })).await
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::Service;
 use crate::clock::Timestamp;
-use crate::command::{RequestOtp, TellLimit};
-use crate::error::Limited;
-use crate::event::{EventData, Person};
+use crate::command::{EventSource, RequestOtp, TellOnce};
+use crate::error::{Error, Limited};
+use crate::event::{Event, EventData, Person};
 use crate::id::EventId;
-use crate::limit::{HOUR, LimitOf};
+use crate::limit::{Allowance, HOUR, LimitOf};
 use crate::secret::Digest32;
-use crate::store::{Key, Read};
+use crate::store::Read;
 use crate::subject::BucketKey;
 use crate::tenant::Space;
 
@@ -53,22 +53,21 @@ impl Service {
     pub(super) async fn tell_of_limit(&self, asking: Asking, limited: &Limited) {
         let now = self.now();
         let event = asking.event(limited.of, now);
-        let noted = Read::Record(Key::new::<crate::event::Event>(asking.space.tenant, event.as_bytes()));
-        let outcome = match self.inner.store.read(vec![noted]).await {
-            Ok(seen) if !seen.records.is_empty() => return,
-            Ok(_) => {
-                let Limited { allowance, of, .. } = limited;
-                let data = EventData::RateLimitExceeded {
-                    limit_of: *of,
-                    limit: allowance.limit,
-                    reset_at: allowance.reset_at,
-                };
-                self.run(TellLimit { space: asking.space, event, at: now, person: asking.person, data }).await
-            }
-            Err(error) => Err(error.into()),
-        };
+        let source = EventSource { space: asking.space, at: now, person: Some(&asking.person) };
+        let Limited { allowance: Allowance { limit, reset_at, .. }, of: limit_of, .. } = *limited;
+        let data = EventData::RateLimitExceeded { limit_of, limit, reset_at };
+        let outcome = self.tell_once(source.event(event, data)).await;
         if let Err(error) = outcome {
             tracing::warn!(code = error.code(), %error, "that a limit was reached could not be told");
+        }
+    }
+
+    /// Tells of an event, unless it has been told. That is looked at first without keeping others waiting.
+    pub(super) async fn tell_once(&self, event: Event) -> Result<(), Error> {
+        let telling = TellOnce(event);
+        match self.inner.store.read(vec![Read::Record(telling.key())]).await?.records.is_empty() {
+            true => self.run(telling).await,
+            false => Ok(()),
         }
     }
 }

@@ -23,7 +23,7 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 10;
 const SALT: usize = 16;
 
-/// One recovery code, written `XXXXX-XXXXX`.
+/// One recovery code: ten letters and digits, written as two groups of five with a hyphen between them.
 #[derive(Clone)]
 pub struct RecoveryCode(Secret);
 
