@@ -10,6 +10,7 @@ use common::*;
 use otp_core::api_key::KeyType;
 use otp_core::event::EventKind;
 use otp_core::message::{Channel, Message, MessageState};
+use otp_core::suppression::SuppressionReason;
 use otp_core::usage::{Counter, Span};
 use otp_core::*;
 
@@ -128,6 +129,47 @@ fn a_guard_stops_a_step_and_not_the_next() {
     world.clock.advance(40 * SECOND);
     world.deliver();
     assert_eq!(sent(&world)[1].0, Channel::Email);
+}
+
+/// The list is of recipients, and a step may go to another than was asked for.
+#[test]
+fn nothing_is_sent_to_the_recipient_of_a_step_who_wants_nothing() {
+    let world = World::new();
+    let acme = world.texting();
+    world.ask(&acme, three());
+    let who = otp_core::service::NewSuppression {
+        recipient: email("ann@example.org"),
+        reason: SuppressionReason::Complaint,
+        note: None,
+    };
+    wait(world.service.suppress(&acme, who)).unwrap();
+    for after in [20, 40] {
+        world.clock.advance(after * SECOND);
+        world.deliver();
+    }
+    assert_eq!(sent(&world).into_iter().map(|(way, _)| way).collect::<Vec<_>>(), [Channel::Sms, Channel::Whatsapp]);
+    let messages: Vec<Message> = world.owned(acme.space().owner());
+    let failed = |message: &&Message| matches!(&message.state, MessageState::Failed { reason, .. } if reason == "recipient_suppressed: complaint");
+    assert_eq!(messages.iter().filter(failed).count(), 1);
+    assert_eq!(world.count_events(acme.space(), EventKind::MessageFailed), 1);
+}
+
+/// So is the list of a message that was tried in vain before.
+#[test]
+fn a_try_after_a_stop_is_none() {
+    let world = World::new();
+    let acme = world.texting();
+    let busy = message::SendError::Temporary { reason: "busy".to_owned(), retry_after: Some(5 * SECOND) };
+    world.inbox.refuse([busy]);
+    world.request(&acme, OtpRequest::to(phone(ANN))).unwrap();
+    assert_eq!(world.deliver().retried, 1);
+    let Address::Phone(number) = phone(ANN) else { panic!("a number") };
+    wait(world.service.opt_out(acme.space().tenant, number, "twilio")).unwrap();
+    world.clock.advance(5 * SECOND);
+    world.deliver();
+    world.clock.advance(MINUTE);
+    world.deliver();
+    assert_eq!(world.inbox.count(), 0);
 }
 
 #[test]

@@ -65,7 +65,7 @@ async fn run(config: &Config) -> Result<(), Mistake> {
     let sockets = Sockets::bind(config).await?;
     let clock = Arc::new(SystemClock::default());
     let delivery = Arc::new(Delivery::of(config, clock.clone())?);
-    let callbacks = Callbacks::of(&config.mail_urls, &config.sms_urls).map_err(|error| {
+    let callbacks = Callbacks::of(config).map_err(|error| {
         Mistake::of(Setting::MailUrl, format_args!("TLS cannot be set up: {error}; install ca-certificates"))
     })?;
     let installation = Installation::open(config).await?;

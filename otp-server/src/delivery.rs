@@ -24,10 +24,12 @@ use crate::mail::{self, MailUrl, Mailbox};
 use crate::outbound::{Guard, Outbound};
 use crate::sms::{self, SmsUrl};
 
+pub(crate) use own::Way;
+pub(crate) use url::OwnUrl;
 pub use url::{InvalidOwnUrl, own_provider};
 
 use counts::{Counted, Counts};
-use own::{Own, Way};
+use own::Own;
 
 /// Which hosts tenants may name.
 pub(crate) const REACH: Reach = Reach::Public;
@@ -58,6 +60,7 @@ impl Delivery {
             Arc::clone(&installation),
             config.mail_from.clone(),
             clock,
+            config.public_url.clone(),
             REACH,
             counts.clone(),
             way(config.dns_server),
@@ -83,7 +86,7 @@ impl Delivery {
 }
 
 /// How hosts on the public net are connected to. Many an installation never does, and needs not the memory for it.
-fn way(dns_server: Option<SocketAddr>) -> impl FnOnce() -> Way + Send + 'static {
+pub(crate) fn way(dns_server: Option<SocketAddr>) -> impl FnOnce() -> Way + Send + 'static {
     move || {
         let dns = Dns::of(dns_server).map_err(|error| format!("the server has no name server to ask: {error}"))?;
         let guard = Guard::public(dns);

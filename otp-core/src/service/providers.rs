@@ -1,10 +1,12 @@
 //! A tenant's own providers.
 
+use std::sync::Arc;
+
 use super::{Caller, Service};
 use crate::clock::Timestamp;
 use crate::command::{AddProvider, BeginTest, ChangeProvider, DeleteProvider, Reached, carried};
 use crate::error::Error;
-use crate::id::ProviderId;
+use crate::id::{ProviderId, TenantId};
 use crate::idempotency::{Answer, Idempotency, Once};
 use crate::message::Channel;
 use crate::provider::{LONGEST_LABEL, OwnProvider, PROVIDERS, Provider};
@@ -129,6 +131,15 @@ impl Service {
         let mut providers: Vec<Provider> = seen.records.into_iter().filter_map(Provider::take).collect();
         Provider::sort(&mut providers);
         Ok(providers.into_iter().map(ProviderView::from).collect())
+    }
+
+    /// The tenant's providers as a mailer needs them, for whoever reads what they tell of its messages; none of a tenant that
+    /// is not there.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn own_providers(&self, tenant: TenantId) -> Result<Arc<[OwnProvider]>, Error> {
+        Ok(self.tenant_context(tenant).await?.map(|context| Arc::clone(&context.providers)).unwrap_or_default())
     }
 
     /// Asks a provider whether it works, at most every ten seconds; sends nothing. What is wrong is no error of this: it is

@@ -8,7 +8,6 @@ use futures_util::{StreamExt, stream};
 use super::caller::{SealedClient, place};
 use super::outbox::{OutboxState, Parcel};
 use super::{Service, lock};
-use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
 use crate::command::{EventSource, NoteTime};
 use crate::delivery::DeliveryStatus;
@@ -18,9 +17,7 @@ use crate::id::EventId;
 use crate::message::{
     Attempt, Channel, CodeOf, Content, Handover, Message, MessageState, Outgoing, Receipt, SendError,
 };
-use crate::notice::NoticeKind;
-use crate::signup::Signup;
-use crate::store::{Add, Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled, Snapshot};
+use crate::store::{Add, Changes, Due, FromRecord, Kind, Lease, Settled};
 use crate::template::{MessageContext, Rendered};
 use crate::usage::{Counter, CounterKey, ErrorCategory, Route, Span};
 
@@ -121,7 +118,7 @@ impl Service {
         Ok(delivered)
     }
 
-    fn note_settled(&self, settled: &[Settled]) {
+    pub(super) fn note_settled(&self, settled: &[Settled]) {
         let mut outbox = lock(&self.inner.outbox);
         settled
             .iter()
@@ -139,29 +136,15 @@ impl Service {
         let claimed = self.inner.store.claim(Kind::Message, lease, limit).await?;
         let claimed: Vec<Message> = claimed.into_iter().filter_map(Message::take).collect();
         let count = claimed.len();
-        let wanted = self.charged(self.still_wanted(claimed).await?).await?;
+        let leaving = self.leaving(claimed).await?;
         let mut outbox = lock(&self.inner.outbox);
-        wanted.into_iter().for_each(|message| outbox.push(message));
+        leaving.into_iter().for_each(|message| outbox.push(message));
         Ok(count)
     }
 
     /// How the sending stands.
     pub fn outbox(&self) -> OutboxState {
         lock(&self.inner.outbox).state(self.now())
-    }
-
-    /// Settles those whose code was used or has died meanwhile, and gives the others.
-    async fn still_wanted(&self, claimed: Vec<Message>) -> Result<Vec<Message>, Error> {
-        let seen = self.inner.store.read(claimed.iter().filter_map(relies_on).collect()).await?;
-        let now = self.now();
-        let is_wanted = |message: &Message| now < message.pointless_at && is_open(message, &seen, now);
-        let (wanted, stale): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_wanted);
-        let settled: Vec<_> = stale.into_iter().map(|message| self.settled(message, Outcome::Pointless)).collect();
-        if !settled.is_empty() {
-            self.note_settled(&settled);
-            self.inner.store.settle(settled).await?;
-        }
-        Ok(wanted)
     }
 
     async fn hand_over(&self, message: &Message) -> Outcome {
@@ -328,34 +311,6 @@ fn delivery() -> Route {
 
 fn is_notice(message: &Message) -> bool {
     matches!(message.content, Content::Notice { .. })
-}
-
-/// What has to be open still for a message to be of use.
-fn relies_on(message: &Message) -> Option<Read> {
-    let key = match &message.content {
-        Content::Passcode(code) => Key::new::<Challenge>(message.space.tenant, code.challenge.as_bytes()),
-        Content::Notice { notice } if notice.kind == NoticeKind::SignupVerification => Signup::key_of(&message.subject),
-        Content::Notice { .. } => return None,
-    };
-    Some(Read::Record(key))
-}
-
-fn is_open(message: &Message, seen: &Snapshot, now: Timestamp) -> bool {
-    match &message.content {
-        Content::Passcode(code) => {
-            let challenge = seen.all::<Challenge>().find(|challenge| challenge.id == code.challenge);
-            challenge.is_some_and(|challenge| {
-                let is_its_turn = code.step.is_none_or(|step| step.round == challenge.sends);
-                is_its_turn && matches!(challenge.state, ChallengeState::Live { .. })
-            })
-        }
-        Content::Notice { notice } if notice.kind == NoticeKind::SignupVerification => {
-            let signup = seen.all::<Signup>().find(|signup| signup.subject == message.subject);
-            // One that began later has a link and a code of its own.
-            signup.is_some_and(|signup| signup.is_open(now) && signup.created_at <= message.created_at)
-        }
-        Content::Notice { .. } => true,
-    }
 }
 
 pub(super) enum Outcome {

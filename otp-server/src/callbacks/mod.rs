@@ -1,8 +1,10 @@
 //! What services tell of the messages that they took: whether it is they who say so, and what it means.
 //!
-//! [`CallbackVerifier`] is made of the URL that names a service; [`Callbacks`] has those of the installation.
+//! [`CallbackVerifier`] is made of the URL that names a service; [`Callbacks`] has those of the installation, and those of
+//! customers who have services of their own.
 
 mod gateway;
+mod own;
 mod resend;
 mod sendgrid;
 mod ses;
@@ -12,19 +14,24 @@ mod twilio;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use otp_core::delivery::{DeliveryReport, DeliveryStatus};
+use otp_core::provider::OwnProvider;
 use otp_core::subject::PhoneNumber;
 use otp_core::suppression::SuppressionReason;
 use otp_core::webhook::{ReceiverKey, Signed, SigningSecret, TOLERANCE};
 use otp_core::{MessageId, TenantId, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::config::Config;
 use crate::mail::{HttpMailUrl, MailService, MailUrl};
 use crate::outbound::Outbound;
 use crate::sms::SmsUrl;
+
+use own::OwnVerifiers;
 
 pub use sendgrid::{EventKey, InvalidEventKey};
 pub use ses::SesCallbacks;
@@ -117,8 +124,8 @@ pub enum CallbackVerifier {
 
 impl CallbackVerifier {
     /// Of a service for mail, if its URL says by what it is known. `outbound` gets Amazon's certificates.
-    pub fn of_mail(url: &MailUrl, outbound: &Outbound) -> Option<Self> {
-        let MailUrl::Http(HttpMailUrl { service, origin }) = url else { return None };
+    pub fn of_mail(url: &HttpMailUrl, outbound: &Outbound) -> Option<Self> {
+        let HttpMailUrl { service, origin } = url;
         match service {
             MailService::Resend { callback, .. } => callback.as_ref().and_then(receiver).map(Self::Resend),
             MailService::SendGrid { callback, .. } => callback.clone().map(Self::SendGrid),
@@ -168,44 +175,55 @@ impl CallbackVerifier {
     }
 }
 
+fn service(url: &MailUrl) -> Option<&HttpMailUrl> {
+    if let MailUrl::Http(service) = url { Some(service) } else { None }
+}
+
 /// The other side of a secret; an Ed25519 key, which signs and does not verify, has none.
 fn receiver(secret: &SigningSecret) -> Option<ReceiverKey> {
     ReceiverKey::parse(secret.text().expose()).ok()
 }
 
-/// The services of an installation that tell what became of messages.
+/// The services that tell what became of messages.
 pub struct Callbacks {
-    installation: Vec<CallbackVerifier>,
+    installation: Vec<Arc<CallbackVerifier>>,
+    own: OwnVerifiers,
     pub(crate) places: Semaphore,
 }
 
 impl Callbacks {
-    /// Those with these verifiers.
+    /// Those of an installation with these verifiers, and its customers' own.
     pub fn new(installation: Vec<CallbackVerifier>) -> Self {
-        Self { installation, places: Semaphore::new(AT_ONCE) }
+        Self::with(installation, OwnVerifiers::new(None, None))
     }
 
-    /// Those that the URLs of an installation name.
+    fn with(installation: Vec<CallbackVerifier>, own: OwnVerifiers) -> Self {
+        let installation = installation.into_iter().map(Arc::new).collect();
+        Self { installation, own, places: Semaphore::new(AT_ONCE) }
+    }
+
+    /// Those that the URLs of an installation name, and its customers' own.
     ///
     /// # Errors
     /// When the system has no certificates to trust.
-    pub fn of(mail: &[MailUrl], sms: &[SmsUrl]) -> Result<Self, rustls::Error> {
-        let mut verifiers: Vec<CallbackVerifier> = sms.iter().filter_map(CallbackVerifier::of_sms).collect();
-        if mail.iter().any(|url| matches!(url, MailUrl::Http(_))) {
+    pub fn of(config: &Config) -> Result<Self, rustls::Error> {
+        let mut verifiers: Vec<CallbackVerifier> =
+            config.sms_urls.iter().filter_map(CallbackVerifier::of_sms).collect();
+        let services: Vec<&HttpMailUrl> = config.mail_urls.iter().filter_map(service).collect();
+        if !services.is_empty() {
             let outbound = Outbound::new()?;
-            verifiers.extend(mail.iter().filter_map(|url| CallbackVerifier::of_mail(url, &outbound)));
+            verifiers.extend(services.into_iter().filter_map(|url| CallbackVerifier::of_mail(url, &outbound)));
         }
-        Ok(Self::new(verifiers))
+        Ok(Self::with(verifiers, OwnVerifiers::new(config.public_url.clone(), config.dns_server)))
     }
 
-    /// Who may tell of a customer's messages under this name; of all customers' without one. Every customer's messages leave
-    /// through the services of the installation.
-    pub(crate) fn verifiers_for<'a>(
-        &'a self,
-        _customer: Option<TenantId>,
-        service: &str,
-    ) -> impl Iterator<Item = &'a CallbackVerifier> {
-        self.installation.iter().filter(move |verifier| verifier.service() == service)
+    /// Who may tell of messages under this name: the services of the installation, through which every customer's messages
+    /// may leave, and of one customer's messages its own too.
+    pub(crate) fn verifiers(&self, own: &[OwnProvider], service: &str) -> Vec<Arc<CallbackVerifier>> {
+        let mut verifiers = self.installation.clone();
+        verifiers.extend(self.own.of(own));
+        verifiers.retain(|verifier| verifier.service() == service);
+        verifiers
     }
 }
 

@@ -24,13 +24,14 @@ const NAME: &str = "own";
 const NO_SENDER: &str = "the mail has no sender that this provider could send for: set emailConfig.fromEmail to an address of a verified domain";
 
 /// How tenants' hosts are connected to; why they cannot be, where there is no way.
-pub(super) type Way = Result<(Guard, Outbound), String>;
+pub(crate) type Way = Result<(Guard, Outbound), String>;
 
 /// Hands each tenant's messages to the tenant's providers, and to nobody else's.
 pub(super) struct Own {
     installation: Arc<Installation>,
     from: MailFrom,
     clock: Arc<dyn Clock>,
+    public_url: Option<String>,
     reach: Reach,
     way: LazyLock<Way, Box<dyn FnOnce() -> Way + Send>>,
     counts: Counts,
@@ -52,12 +53,14 @@ impl Own {
         installation: Arc<Installation>,
         from: MailFrom,
         clock: Arc<dyn Clock>,
+        public_url: Option<String>,
         reach: Reach,
         counts: Counts,
         way: impl FnOnce() -> Way + Send + 'static,
     ) -> Self {
         let way: Box<dyn FnOnce() -> Way + Send> = Box::new(way);
-        Self { installation, from, clock, reach, way: LazyLock::new(way), counts, lists: Cache::new(TENANTS) }
+        let (way, lists) = (LazyLock::new(way), Cache::new(TENANTS));
+        Self { installation, from, clock, public_url, reach, way, counts, lists }
     }
 
     pub(super) async fn probe(&self, provider: &OwnProvider) -> Result<(), String> {
@@ -98,7 +101,7 @@ impl Own {
         }
         let (guard, outbound) = self.way.clone()?;
         let clock = Arc::clone(&self.clock);
-        Ok(match url {
+        Ok(match url.reached_at(self.public_url.as_deref()) {
             OwnUrl::Installation => Sender::Installation(Arc::clone(&self.installation)),
             OwnUrl::Smtp(server) => {
                 let mailer = SmtpMailer::within(&server, self.from.clone(), clock, guard);

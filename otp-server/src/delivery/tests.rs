@@ -51,7 +51,7 @@ fn delivery(installation: &Capture) -> Delivery {
     let texts = Failover::new(Arc::clone(&clock));
     let installation = Arc::new(Installation { mail: list, texts, mailbox: None });
     let way = (Guard::anywhere(), Outbound::new().unwrap());
-    let own = Own::new(Arc::clone(&installation), from, clock, Reach::Anywhere, counts.clone(), move || Ok(way));
+    let own = Own::new(Arc::clone(&installation), from, clock, None, Reach::Anywhere, counts.clone(), move || Ok(way));
     Delivery { installation, own, counts }
 }
 

@@ -20,7 +20,7 @@ const PLAIN: [&str; 9] =
 
 /// Who takes a tenant's messages.
 #[derive(Clone, Debug)]
-pub(super) enum OwnUrl {
+pub(crate) enum OwnUrl {
     /// The installation's providers.
     Installation,
     /// A mail server.
@@ -85,7 +85,7 @@ pub fn own_provider(text: &str, reach: Reach) -> Result<ProviderUrl, InvalidOwnU
 }
 
 impl OwnUrl {
-    pub(super) fn parse(text: &str, reach: Reach) -> Result<Self, InvalidOwnUrl> {
+    pub(crate) fn parse(text: &str, reach: Reach) -> Result<Self, InvalidOwnUrl> {
         if text == "installation" {
             return Ok(OwnUrl::Installation);
         }
@@ -99,6 +99,14 @@ impl OwnUrl {
             },
             "twilio" | "gateway" => texts(text.parse()?, reach),
             _ => Err(InvalidOwnUrl::Scheme),
+        }
+    }
+
+    /// The same, told the URL that this server is known by, as [`SmsUrl::reached_at`] is.
+    pub(crate) fn reached_at(self, public_url: Option<&str>) -> Self {
+        match self {
+            OwnUrl::Texts(service) => OwnUrl::Texts(service.reached_at(public_url)),
+            other => other,
         }
     }
 }

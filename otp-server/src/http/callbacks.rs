@@ -17,7 +17,7 @@ use super::body;
 use super::docs::CallbackProblems;
 use super::path::Named;
 use super::problem::Problem;
-use crate::callbacks::{Arrived, Refused, Told};
+use crate::callbacks::{Arrived, CallbackVerifier, Refused, Told};
 
 /// SendGrid tells of up to a thousand events at once.
 const LARGEST: usize = 1024 * 1024;
@@ -58,10 +58,14 @@ pub async fn receive(
         INSTALLATION => None,
         id => Some(id.parse::<TenantId>().map_err(|_| not_found())?),
     };
-    let name = app.callbacks.verifiers_for(customer, &service).map(|verifier| verifier.service()).next();
-    let name = name.ok_or_else(not_found)?;
     let _place = app.callbacks.places.try_acquire().map_err(|_| Error::Store(StoreError::Busy))?;
-    let told = verified(&app, customer, name, request).await.inspect_err(|_| app.metrics.callback(name, "refused"))?;
+    let own = match customer {
+        Some(tenant) => app.service.own_providers(tenant).await?,
+        None => Arc::default(),
+    };
+    let verifiers = app.callbacks.verifiers(&own, &service);
+    let name = verifiers.first().map(|verifier| verifier.service()).ok_or_else(not_found)?;
+    let told = verified(&app, &verifiers, request).await.inspect_err(|_| app.metrics.callback(name, "refused"))?;
     let notes = stream::iter(told).map(|told| note(&app, customer, told));
     let noted: Vec<&'static str> = notes.buffer_unordered(AT_ONCE).try_collect().await?;
     noted.iter().for_each(|outcome| app.metrics.callback(name, outcome));
@@ -73,17 +77,12 @@ const NEW: &str = "recorded";
 const REPEATED: &str = "repeated";
 const UNKNOWN: &str = "unknown";
 
-async fn verified(
-    app: &App,
-    customer: Option<TenantId>,
-    service: &str,
-    request: Request,
-) -> Result<Vec<Told>, Problem> {
+async fn verified(app: &App, verifiers: &[Arc<CallbackVerifier>], request: Request) -> Result<Vec<Told>, Problem> {
     let target = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
     let headers = request.headers().clone();
     let body = body::read(request, LARGEST).await?;
     let arrived = Arrived { target: &target, headers: &headers, body: &body, now: app.service.now() };
-    for verifier in app.callbacks.verifiers_for(customer, service) {
+    for verifier in verifiers {
         match verifier.verify(&arrived).await {
             Err(Refused::Forged) => continue,
             told => return told.map_err(problem),

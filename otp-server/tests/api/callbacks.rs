@@ -4,7 +4,7 @@ use otp_core::Mode;
 use otp_core::event::EventKind;
 use serde_json::{Value, json};
 
-use crate::call::{Call, get, post};
+use crate::call::{Call, get, post, put};
 use crate::harness::{Customer, World};
 
 /// A customer with a message that was sent to ann@example.org.
@@ -153,4 +153,47 @@ async fn a_body_may_have_a_megabyte() {
     assert_eq!(world.send(world.told(&path(&customer.id), body.clone())).await.ok()["recorded"], 1);
     body.push(' ');
     world.send(world.told(&path(&customer.id), body)).await.problem(413, "body_too_large");
+}
+
+const OWN: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+/// A customer's own gateway tells of that customer's messages and of nobody else's, for as long as it is in use.
+#[tokio::test]
+async fn a_customers_own_service_tells_of_its_messages_alone() {
+    let world = World::new();
+    let (customer, message) = sent(&world).await;
+    let (other, others) = sent(&world).await;
+    let own = |customer: &Customer, body: Value| world.told_by(OWN, &path(&customer.id), body.to_string());
+    world.send(own(&customer, says(&message, "delivered"))).await.problem(403, "invalid_signature");
+
+    let url = |secret: &str| json!({"url": format!("gateway:https://sms.example.com/send?secret={secret}")});
+    let added = world.send(post("/admin/providers", url(OWN)).bearer(&customer.key)).await.ok();
+    for (who, message, recorded) in [(&customer, &message, 1), (&customer, &others, 0)] {
+        assert_eq!(world.send(own(who, says(message, "delivered"))).await.ok()["recorded"], recorded);
+    }
+    world.send(own(&other, says(&others, "bounced"))).await.problem(403, "invalid_signature");
+    let installation = world.told_by(OWN, &path("installation"), says(&others, "bounced").to_string());
+    world.send(installation).await.problem(403, "invalid_signature");
+    assert_eq!(status(&world, &customer, &message).await, "delivered");
+    assert_eq!(status(&world, &other, &others).await, "sent");
+    let installation = world.told(&path(&customer.id), says(&message, "complained").to_string());
+    assert_eq!(world.send(installation).await.ok()["recorded"], 1, "the installation's service may have sent it");
+
+    let provider = format!("/admin/providers/{}", added["id"].as_str().unwrap());
+    let other_secret = "whsec_QyFVsBQIhrscChlQIMV+b5sSYspob7oD";
+    world.send(put(&provider, url(other_secret)).bearer(&customer.key)).await.ok();
+    world.send(own(&customer, says(&message, "delivered"))).await.problem(403, "invalid_signature");
+}
+
+/// A service that the installation does not use has callbacks where a customer uses it.
+#[tokio::test]
+async fn a_service_that_only_a_customer_uses_is_known() {
+    let world = World::new();
+    let customer = world.customer().await;
+    let call = || post(format!("/callbacks/resend/{}", customer.id), json!({"type": "email.delivered"}));
+    world.send(call()).await.problem(404, "not_found");
+    let url = json!({"url": format!("resend:re_hush?callback={OWN}")});
+    world.send(post("/admin/providers", url).bearer(&customer.key)).await.ok();
+    world.send(call()).await.problem(403, "invalid_signature");
+    world.send(post("/callbacks/resend/installation", json!({}))).await.problem(404, "not_found");
 }

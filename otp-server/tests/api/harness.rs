@@ -307,10 +307,15 @@ impl World {
         SignupMail { email: email.to_owned(), link, token, code: mail.code.unwrap().expose().to_owned() }
     }
 
-    /// What the gateway tells, signed now.
+    /// What the installation's gateway tells, signed now.
     pub fn told(&self, path: &str, body: impl Into<Vec<u8>>) -> Call {
+        self.told_by(GATEWAY, path, body)
+    }
+
+    /// What a gateway with this secret tells, signed now.
+    pub fn told_by(&self, secret: &str, path: &str, body: impl Into<Vec<u8>>) -> Call {
         let (body, now) = (body.into(), self.clock.now());
-        let signature = SigningSecret::parse(GATEWAY).unwrap().sign("id-1", now, &body);
+        let signature = SigningSecret::parse(secret).unwrap().sign("id-1", now, &body);
         let call = Call::new(axum::http::Method::POST, path).raw(body).header("webhook-id", "id-1");
         call.header("webhook-timestamp", now.as_secs().to_string()).header("webhook-signature", signature)
     }

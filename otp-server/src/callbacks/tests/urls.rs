@@ -18,6 +18,7 @@ fn mail(text: &str) -> Result<MailUrl, String> {
 
 fn service(text: &str) -> Option<&'static str> {
     let url = mail(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let MailUrl::Http(url) = url else { return None };
     CallbackVerifier::of_mail(&url, &Outbound::new().unwrap()).map(|verifier| verifier.service())
 }
 
