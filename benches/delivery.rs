@@ -16,7 +16,7 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use otp_benches::race::is_quick;
 use otp_benches::row::{Row, percent, time};
-use otp_benches::run::Run;
+use otp_benches::run::{Run, TURNS};
 use otp_benches::sink::Sink;
 use otp_benches::world::address;
 use otp_core::message::{Failover, Mailer, Outgoing, Receipt, SendError};
@@ -27,6 +27,7 @@ use otp_server::callbacks::Callbacks;
 use otp_server::http::{App, AppOptions};
 use otp_server::mail::{MailUrl, SmtpMailer};
 use otp_server::worker::{Wakes, Workers};
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
@@ -35,8 +36,8 @@ const CONNECTIONS: usize = 16;
 /// Of a mail of the bare loop, which is as large as those of the built-in template.
 const LINES: usize = 90;
 const SINGLE: usize = 500;
-/// Messages of the tenant whose provider hangs, for each of the other one's.
-const STUCK: usize = 2;
+/// Messages of the tenant with a provider of its own, for each of the other one's.
+const OTHERS: usize = 2;
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");
@@ -96,7 +97,7 @@ fn smtp(sink: &Sink) -> SmtpMailer {
 
 async fn queued(mails: usize) {
     let mut sink = Sink::start();
-    let bare = bare(&mut sink, mails).await;
+    let (waiting, prompt) = (bare(&mut sink, mails / 10, false).await * 10, bare(&mut sink, mails, true).await);
     let server = Server::with(smtp(&sink));
     let caller = server.tenant().await;
     for _ in 0..mails {
@@ -107,13 +108,16 @@ async fn queued(mails: usize) {
     let took = sink.wait_for(mails).await - started;
     workers.stop().await;
     let rate = |took: Duration| mails as f64 / took.as_secs_f64();
-    Row::new(format!("{mails} queued mails, {CONNECTIONS} connections"), format!("{:.0}/s", rate(took)))
-        .against(format!("bare lettre {:.0}/s", rate(bare)), percent(rate(took), rate(bare)))
-        .print();
+    for (name, bare) in [("bare lettre", waiting), ("bare lettre with TCP_NODELAY", prompt)] {
+        Row::new(format!("{mails} queued mails, {CONNECTIONS} connections"), format!("{:.0}/s", rate(took)))
+            .against(format!("{name} {:.0}/s", rate(bare)), percent(rate(took), rate(bare)))
+            .print();
+    }
 }
 
-/// The same number of mails of the same size, by a loop on each connection.
-async fn bare(sink: &mut Sink, mails: usize) -> Duration {
+/// Mails of the same size, by a loop on each connection. lettre's own connections wait for the acknowledgement of a mail before
+/// they send its end.
+async fn bare(sink: &mut Sink, mails: usize, is_prompt: bool) -> Duration {
     let line = format!("{}\r\n", "x".repeat(70));
     let mail: Arc<str> = format!("Subject: Your code\r\n\r\n{}", line.repeat(LINES)).into();
     let started = Instant::now();
@@ -122,8 +126,10 @@ async fn bare(sink: &mut Sink, mails: usize) -> Duration {
         let share = mails / CONNECTIONS + usize::from(number < mails % CONNECTIONS);
         tokio::spawn(async move {
             let hello = ClientId::default();
+            let stream = TcpStream::connect(server).await.expect("it listens");
+            stream.set_nodelay(is_prompt).expect("a socket");
             let mut connection =
-                AsyncSmtpConnection::connect_tokio1(server, None, &hello, None, None).await.expect("a connection");
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await.expect("a greeting");
             let [from, to] = ["noreply@example.com", "ann@example.org"].map(|text| text.parse().expect("an address"));
             let envelope = Envelope::new(Some(from), vec![to]).expect("an envelope");
             for _ in 0..share {
@@ -157,51 +163,79 @@ async fn single(mails: usize) {
         .print();
 }
 
-/// Answers one tenant never, and hands what others send to a mail server.
+/// Hands the mails of one tenant to a provider of its own, and what others send to a mail server.
 struct Split {
-    stuck: Arc<OnceLock<TenantId>>,
-    hangs: Failover,
+    own: Arc<OnceLock<TenantId>>,
+    provider: Failover,
     smtp: SmtpMailer,
 }
 
-struct Hangs;
+/// Takes a message at once, or never.
+struct Provider {
+    hangs: bool,
+}
 
 #[async_trait]
-impl Mailer for Hangs {
+impl Mailer for Provider {
     async fn send(&self, _message: &Outgoing) -> Result<Receipt, SendError> {
-        pending().await
+        if self.hangs { pending().await } else { Ok(Receipt::default()) }
     }
 }
 
 #[async_trait]
 impl Mailer for Split {
     async fn send(&self, message: &Outgoing) -> Result<Receipt, SendError> {
-        match self.stuck.get() == Some(&message.tenant) {
-            true => self.hangs.send(message).await,
+        match self.own.get() == Some(&message.tenant) {
+            true => self.provider.send(message).await,
             false => self.smtp.send(message).await,
         }
     }
 }
 
-async fn beside(mails: usize) {
-    let mut sink = Sink::start();
-    let stuck = Arc::new(OnceLock::new());
-    let hangs = Failover::new(SystemClock::default()).then("hangs", Hangs);
-    let server = Server::with(Split { stuck: Arc::clone(&stuck), hangs, smtp: smtp(&sink) });
-    let (acme, other) = (server.tenant().await, server.tenant().await);
-    let workers = server.work();
-    one_by_one(&server, &mut sink, &acme, mails / 10).await;
-    let alone = one_by_one(&server, &mut sink, &acme, mails).await;
-    let _ = stuck.set(other.space().tenant);
-    let mut crowded = Run::default();
-    for _ in 0..mails {
-        for _ in 0..STUCK {
-            server.request(&other).await;
-        }
-        crowded.add(one_by_one(&server, &mut sink, &acme, 1).await);
+/// Two tenants on one server, one with a provider of its own.
+struct Neighbours {
+    sink: Sink,
+    server: Server,
+    acme: Caller,
+    other: Caller,
+    _workers: Workers,
+    run: Run,
+}
+
+impl Neighbours {
+    async fn new(hangs: bool) -> Self {
+        let (sink, own) = (Sink::start(), Arc::new(OnceLock::new()));
+        let provider = Failover::new(SystemClock::default()).then("own", Provider { hangs });
+        let server = Server::with(Split { own: Arc::clone(&own), provider, smtp: smtp(&sink) });
+        let (acme, other) = (server.tenant().await, server.tenant().await);
+        let _ = own.set(other.space().tenant);
+        let workers = server.work();
+        Self { sink, server, acme, other, _workers: workers, run: Run::default() }
     }
-    drop(workers); // what hangs would hang for ever
-    let [with, without] = [&crowded, &alone].map(|run| run.quantile(0.99));
+
+    async fn turn(&mut self, mails: usize) {
+        for _ in 0..mails {
+            for _ in 0..OTHERS {
+                self.server.request(&self.other).await;
+            }
+            self.run.add(one_by_one(&self.server, &mut self.sink, &self.acme, 1).await);
+        }
+    }
+}
+
+async fn beside(mails: usize) {
+    let mut both = [Neighbours::new(true).await, Neighbours::new(false).await];
+    for neighbours in &mut both {
+        neighbours.turn(mails / 10).await;
+        neighbours.run = Run::default();
+    }
+    for _ in 0..TURNS {
+        for neighbours in &mut both {
+            neighbours.turn(mails).await;
+        }
+    }
+    let [with, without] = both.map(|neighbours| neighbours.run.quantile(0.99));
     let row = Row::new("the same beside a tenant whose provider hangs", format!("p99 {}", time(with)));
-    row.against(format!("without it {}", time(without)), percent(with.as_secs_f64(), without.as_secs_f64())).print();
+    row.against(format!("whose provider works {}", time(without)), percent(with.as_secs_f64(), without.as_secs_f64()))
+        .print();
 }

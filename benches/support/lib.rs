@@ -11,6 +11,7 @@ pub mod load;
 pub mod pipelined;
 pub mod race;
 pub mod raw;
+pub mod receiver;
 pub mod remote;
 pub mod row;
 pub mod run;

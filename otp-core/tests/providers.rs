@@ -7,6 +7,8 @@ mod common;
 use common::*;
 use otp_core::audit::{Action, Audit};
 use otp_core::message::Channel;
+use otp_core::provider::Provider;
+use otp_core::store::Store;
 use otp_core::*;
 
 const ANN: &str = "ann@example.org";
@@ -74,6 +76,27 @@ fn the_url_is_sealed_and_the_trail_tells_who_changed_it() {
     let actions: Vec<Action> = world.committed::<Audit>().into_iter().map(|line| line.action).collect();
     let expected = [Action::ProviderAdded, Action::ProviderChanged, Action::ProviderDeleted];
     assert!(actions.ends_with(&expected), "{actions:?}");
+}
+
+/// It is sealed for its row: whoever can write to the database cannot hand one provider the credentials of another.
+#[test]
+fn a_url_opens_in_its_own_row_alone() {
+    let world = World::new();
+    let (acme, other) = (world.unlimited(), world.unlimited());
+    let [first, second] = ["first", "second"].map(|secret| add(&world, &acme, new(secret)).unwrap());
+    let foreign = add(&world, &other, new("foreign")).unwrap();
+    let row = |caller: &Caller, id: ProviderId| {
+        let tenant = caller.space().tenant;
+        world.record::<Provider>(tenant, id.as_bytes()).unwrap()
+    };
+    for url in [row(&acme, second.id).url, row(&other, foreign.id).url] {
+        let forged = Provider { url, version: 2, ..row(&acme, first.id) };
+        let changes = store::Changes { puts: vec![forged.into()], ..store::Changes::none() };
+        let reads = store::Reads { scope: store::Scope::Tenant(acme.space().tenant), wanted: Vec::new() };
+        wait(world.store.inner.transact(reads, Box::new(move |_| changes.clone()))).unwrap();
+        assert_eq!(refusal(wait(world.service.test_provider(&acme, first.id))), "internal_error");
+        world.clock.advance(11 * SECOND);
+    }
 }
 
 #[test]

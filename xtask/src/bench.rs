@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{self, cargo};
 
 /// Those that take no disk first.
-const BENCHES: [&str; 10] = [
+const BENCHES: [&str; 11] = [
     "passcode",
     "token",
     "api_key",
@@ -18,6 +18,7 @@ const BENCHES: [&str; 10] = [
     "sqlite_flatness",
     "postgres_store",
     "delivery",
+    "webhooks",
     "http",
 ];
 /// Named in every step, so that cargo chooses the same features of their dependencies and builds these once.

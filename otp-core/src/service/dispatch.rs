@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 
 use super::{Delivered, Service};
 use crate::clock::Timestamp;
@@ -24,6 +24,8 @@ use crate::webhook::{
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 /// What an attempt takes at most, with what is written down of it.
 const ATTEMPT: Duration = Duration::from_secs(20);
+/// Deliveries of one run that were sent and not yet written down. Those are sent again after a crash.
+const UNSETTLED: usize = 16;
 /// An endpoint that has taken nothing for so long is given up.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(5 * 86_400);
 /// That an endpoint fails is written down at most so often.
@@ -41,12 +43,12 @@ pub struct WebhookClaim {
     pub claimed: usize,
 }
 
-/// What became of one that was looked at.
-enum Outcome {
-    /// It was sent, or need not be.
-    Settled(Box<Delivery>),
-    /// Its lease is nearly over: whoever claims it next sends it.
-    Left,
+/// A delivery that was sent or need not be, to be written down.
+struct Tried {
+    before: Delivery,
+    after: Delivery,
+    /// The endpoint, and what it showed of itself.
+    judged: Option<(Endpoint, Judged)>,
 }
 
 impl Service {
@@ -82,24 +84,34 @@ impl Service {
         Ok(claim)
     }
 
-    /// Sends what a run holds and what is queued behind it, one after another.
+    /// Sends what a run holds and what is queued behind it, one after another. What became of them is written down while the
+    /// next ones are on their way.
     ///
     /// # Errors
     /// [`Error::Store`]; what was not written down is sent again when its lease has ended.
-    pub async fn run_webhooks(&self, mut run: WebhookRun) -> Result<Delivered, Error> {
-        let mut delivered = Delivered::default();
-        while let Some(delivery) = run.0.next() {
-            let began = self.now();
-            if let Outcome::Settled(delivery) = self.send_delivery(delivery).await? {
-                run.0.took(self.now().since(began));
-                match delivery.state {
-                    DeliveryState::Delivered { .. } => delivered.sent += 1,
-                    DeliveryState::Pending => delivered.retried += 1,
-                    _ => delivered.failed += 1,
-                }
-            }
-        }
-        Ok(delivered)
+    pub async fn run_webhooks(&self, run: WebhookRun) -> Result<Delivered, Error> {
+        let tried = stream::unfold((self.clone(), run), |(service, mut run)| async move {
+            let delivery = service.next_in_time(&mut run)?;
+            let began = service.now();
+            let tried = service.try_delivery(delivery).await;
+            run.0.took(service.now().since(began));
+            let noting = service.clone();
+            Some((async move { noting.settle_delivery(tried?).await }, (service, run)))
+        });
+        let count = |delivered: Delivered, delivery: Delivery| {
+            future::ok(match delivery.state {
+                DeliveryState::Delivered { .. } => Delivered { sent: delivered.sent + 1, ..delivered },
+                DeliveryState::Pending => Delivered { retried: delivered.retried + 1, ..delivered },
+                _ => Delivered { failed: delivered.failed + 1, ..delivered },
+            })
+        };
+        tried.buffer_unordered(UNSETTLED).try_fold(Delivered::default(), count).await
+    }
+
+    /// The next one of a run. One whose lease is nearly over is left to whoever claims it next.
+    fn next_in_time(&self, run: &mut WebhookRun) -> Option<Delivery> {
+        let is_in_time = |delivery: &Delivery| delivery.due.at.is_some_and(|until| self.now() + ATTEMPT <= until);
+        std::iter::from_fn(|| run.0.next()).find(is_in_time)
     }
 
     /// Sends up to `limit` deliveries that are due, and gives what they came to: for programs that have no tasks to run them in.
@@ -126,17 +138,14 @@ impl Service {
         self.inner.lanes.release();
     }
 
-    async fn send_delivery(&self, delivery: Delivery) -> Result<Outcome, Error> {
-        let is_in_time = delivery.due.at.is_some_and(|until| self.now() + ATTEMPT <= until);
-        if !is_in_time {
-            return Ok(Outcome::Left);
-        }
-        self.attempt(delivery).await.map(|delivery| Outcome::Settled(Box::new(delivery)))
-    }
-
     /// Sends a delivery that this process holds, if there is something to send and somebody who takes it, and writes down what
     /// that came to.
     pub(super) async fn attempt(&self, delivery: Delivery) -> Result<Delivery, Error> {
+        let tried = self.try_delivery(delivery).await?;
+        self.settle_delivery(tried).await
+    }
+
+    async fn try_delivery(&self, delivery: Delivery) -> Result<Tried, Error> {
         let tenant = delivery.space.tenant;
         let wanted = [
             Key::new::<Tenant>(tenant, tenant.as_bytes()),
@@ -146,13 +155,13 @@ impl Service {
         let seen = self.inner.store.read(wanted.map(Read::Record).to_vec()).await?;
         let now = self.now();
         let Some((row, endpoint)) = endpoint_in(&seen, delivery.endpoint) else {
-            return self.write_down(delivery, DeliveryState::Dropped { at: now }).await;
+            return Ok(Tried::not(delivery, DeliveryState::Dropped { at: now }));
         };
         if !delivery.sample && endpoint.state != EndpointState::Enabled {
-            return self.write_down(delivery, DeliveryState::Held).await;
+            return Ok(Tried::not(delivery, DeliveryState::Held));
         }
         if !delivery.sample && seen.one::<Event>().is_none() {
-            return self.write_down(delivery, DeliveryState::Dropped { at: now }).await;
+            return Ok(Tried::not(delivery, DeliveryState::Dropped { at: now }));
         }
         let url = endpoint.url(row).unwrap_or_default();
         // It was checked when it was written down, perhaps under another rule.
@@ -166,12 +175,9 @@ impl Service {
             }
         };
         let (after, judged) = delivery.after(now, self.now(), outcome, self.random());
-        self.settle_delivery(&delivery, &after).await?;
         // A receiver that is tried out is not judged by it.
-        if !delivery.sample {
-            self.note_health(&endpoint, judged).await?;
-        }
-        Ok(after)
+        let judged = (!delivery.sample).then_some((endpoint, judged));
+        Ok(Tried { before: delivery, after, judged })
     }
 
     fn request(
@@ -209,17 +215,15 @@ impl Service {
         Ok(Request { url: endpoint.url(tenant).unwrap_or_default().to_owned(), headers, body })
     }
 
-    async fn write_down(&self, delivery: Delivery, state: DeliveryState) -> Result<Delivery, Error> {
-        let after = Delivery { state, due: Due::default(), ..delivery.clone() };
-        self.settle_delivery(&delivery, &after).await?;
-        Ok(after)
-    }
-
-    async fn settle_delivery(&self, before: &Delivery, after: &Delivery) -> Result<(), Error> {
+    async fn settle_delivery(&self, tried: Tried) -> Result<Delivery, Error> {
+        let Tried { before, after, judged } = tried;
         let lease = before.due.lease.unwrap_or_default();
         let settled = Settled { record: after.clone().into(), lease, also: Changes::none() };
         self.inner.store.settle(vec![settled]).await?;
-        Ok(())
+        if let Some((endpoint, judged)) = judged {
+            self.note_health(&endpoint, judged).await?;
+        }
+        Ok(after)
     }
 
     async fn note_health(&self, endpoint: &Endpoint, judged: Judged) -> Result<(), Error> {
@@ -260,6 +264,14 @@ impl Service {
             (self.inner.on_delivery)();
         }
         Ok(())
+    }
+}
+
+impl Tried {
+    /// One that is not sent.
+    fn not(delivery: Delivery, state: DeliveryState) -> Self {
+        let after = Delivery { state, due: Due::default(), ..delivery.clone() };
+        Self { before: delivery, after, judged: None }
     }
 }
 

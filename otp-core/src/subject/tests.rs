@@ -135,7 +135,20 @@ fn each_refusal_says_what_to_change() {
     assert_eq!(InvalidPhone::Length(3).to_string(), "write 8 to 15 digits after the +; these are 3");
 }
 
-/// Puts every Unicode scalar at every place of a victim's address.
+/// Every Unicode scalar but Han, Hangul, private and unassigned ones: those have no case, compose with no mark and stand for
+/// no other.
+fn scalars() -> impl Iterator<Item = char> {
+    let tags = '\u{e0000}'..='\u{e01ef}';
+    let compatible = '\u{2f800}'..='\u{2fa1f}';
+    ('\0'..='\u{33ff}')
+        .chain('\u{a000}'..='\u{abff}')
+        .chain('\u{f900}'..='\u{1fbff}')
+        .chain(compatible)
+        .chain(tags)
+        .chain(['\u{4e00}', '\u{ac00}', '\u{e000}', '\u{40000}', char::MAX])
+}
+
+/// Puts every scalar at every place of a victim's address.
 #[test]
 fn no_scalar_makes_the_address_of_another() {
     const VICTIM: &str = "mike@example.org";
@@ -144,7 +157,7 @@ fn no_scalar_makes_the_address_of_another() {
             scope.spawn(move || {
                 let mut text = VICTIM.to_owned();
                 let own = VICTIM.chars().nth(place).unwrap();
-                for scalar in ('\0'..=char::MAX).filter(|scalar| !scalar.eq_ignore_ascii_case(&own)) {
+                for scalar in scalars().filter(|scalar| !scalar.eq_ignore_ascii_case(&own)) {
                     text.truncate(place);
                     text.push(scalar);
                     text.push_str(&VICTIM[place + 1..]);
@@ -159,8 +172,7 @@ fn no_scalar_makes_the_address_of_another() {
 #[test]
 fn every_accepted_spelling_parses_to_itself_again() {
     let mut accepted = 0;
-    // The ranges left out are Han, Hangul, private and unassigned: nothing that has case or composes with a mark.
-    for scalar in ('\0'..='\u{33ff}').chain('\u{a000}'..='\u{abff}').chain('\u{f900}'..='\u{1f9ff}') {
+    for scalar in scalars() {
         let texts =
             [format!("a{scalar}@example.org"), format!("{scalar}\u{30c}@example.org"), format!("a@b{scalar}.org")];
         for text in texts {

@@ -12,8 +12,15 @@ use crate::id::EndpointId;
 const AT_ONCE: usize = 4;
 /// Requests in all that this process has open.
 const IN_ALL: usize = 256;
-/// Deliveries that wait in memory for one endpoint; more of them wait in the store.
-const QUEUED: usize = 64;
+/// Deliveries that wait in memory for one endpoint while it is not known how fast it takes them; more of them wait in the store.
+const UNKNOWN: usize = 1_024;
+/// As many as leave in so long wait there once it is known, which is a twelfth of their lease.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// But no more than these, and in all.
+const QUEUED: usize = 4_096;
+const QUEUED_IN_ALL: usize = 32_768;
+/// Clocks tell no less.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// The soonest and the latest that one that has to wait in the store is looked at again.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(60);
@@ -24,8 +31,8 @@ const BURST: Duration = Duration::from_secs(1);
 struct Lane {
     active: usize,
     queue: VecDeque<Delivery>,
-    /// About how long one delivery holds the lane.
-    pace: Duration,
+    /// About how long one delivery holds the lane, once one has.
+    pace: Option<Duration>,
     /// When the next one that has to wait is looked at.
     slot: Timestamp,
     /// The theoretical arrival time of the rate (GCRA).
@@ -36,6 +43,7 @@ struct Lane {
 struct State {
     lanes: HashMap<EndpointId, Lane>,
     active: usize,
+    queued: usize,
 }
 
 /// The lanes of this process.
@@ -64,7 +72,7 @@ impl Lanes {
     /// Finds a delivery its place, where its endpoint takes so many requests in a second.
     pub fn enter(&self, delivery: Delivery, per_second: Option<u32>, now: Timestamp) -> Entered {
         let mut state = self.lock();
-        let is_full = state.active >= IN_ALL;
+        let (is_full, has_memory) = (state.active >= IN_ALL, state.queued < QUEUED_IN_ALL);
         let lane = state.lanes.entry(delivery.endpoint).or_default();
         if let Some(rate) = per_second {
             let every = Duration::from_secs(1) / rate;
@@ -82,17 +90,20 @@ impl Lanes {
             return Entered::Begins(Turn { lanes, endpoint, delivery: Some(delivery), has_left: false });
         }
         // What waits in memory is sent as soon as there is room, which is no way to keep to a rate.
-        if lane.active > 0 && lane.queue.len() < QUEUED && per_second.is_none() {
+        if lane.active > 0 && has_memory && lane.has_room() && per_second.is_none() {
             lane.queue.push_back(delivery);
+            state.queued += 1;
             return Entered::Waits;
         }
-        let pace = lane.pace;
+        let pace = lane.pace.unwrap_or_default();
         Entered::Later(delivery, lane.next_slot(pace, now))
     }
 
     /// Forgets what waits.
     pub fn release(&self) {
-        self.lock().lanes.values_mut().for_each(|lane| lane.queue.clear());
+        let mut state = self.lock();
+        state.lanes.values_mut().for_each(|lane| lane.queue.clear());
+        state.queued = 0;
     }
 
     /// Requests that are open now.
@@ -107,6 +118,15 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Whether one more that waits in memory would be sent soon.
+    fn has_room(&self) -> bool {
+        let waiting = self.queue.len();
+        match self.pace {
+            Some(pace) => waiting < QUEUED && pace * waiting as u32 <= PATIENCE,
+            None => waiting < UNKNOWN,
+        }
+    }
+
     /// One after another, as fast as they can be sent.
     fn next_slot(&mut self, every: Duration, now: Timestamp) -> Timestamp {
         self.slot = (self.slot.max(now + SOONEST) + every).min(now + LATEST);
@@ -121,6 +141,7 @@ impl State {
         lane.active = lane.active.saturating_sub(1);
         if lane.active == 0 {
             // Nobody is left to send what waits in memory: its lease ends, and it is claimed again.
+            self.queued -= lane.queue.len();
             lane.queue.clear();
         }
         if self.lanes.len() > 4 * IN_ALL {
@@ -137,6 +158,7 @@ impl Turn {
         }
         let mut state = self.lanes.lock();
         let next = state.lanes.get_mut(&self.endpoint).and_then(|lane| lane.queue.pop_front());
+        state.queued -= usize::from(next.is_some());
         if next.is_none() && !self.has_left {
             self.has_left = true;
             state.leave(self.endpoint);
@@ -148,7 +170,8 @@ impl Turn {
     pub fn took(&self, time: Duration) {
         let mut state = self.lanes.lock();
         if let Some(lane) = state.lanes.get_mut(&self.endpoint) {
-            lane.pace = (lane.pace * 3 + time / AT_ONCE as u32) / 4;
+            let pace = time.max(SHORTEST) / AT_ONCE as u32;
+            lane.pace = Some(lane.pace.map_or(pace, |known| (known * 3 + pace) / 4));
         }
     }
 }

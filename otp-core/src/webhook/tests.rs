@@ -148,19 +148,46 @@ fn begins(
 fn an_endpoint_that_hangs_holds_four_places_and_nobody_else_up() {
     let lanes = Lanes::default();
     let mut turns: Vec<Turn> = (0..4).map(|number| begins(&lanes, number, 1, None, NOW).ok().unwrap()).collect();
-    for number in 4..68 {
-        assert_eq!(begins(&lanes, number, 1, None, NOW).err(), Some(None), "it waits in memory");
+    for _ in 0..1_024 {
+        assert_eq!(begins(&lanes, 4, 1, None, NOW).err(), Some(None), "it waits in memory");
     }
-    let later = begins(&lanes, 68, 1, None, NOW).err().flatten().unwrap();
+    let later = begins(&lanes, 5, 1, None, NOW).err().flatten().unwrap();
     assert!(Duration::from_secs(1) <= later && later <= Duration::from_secs(60), "{later:?}");
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 4);
     assert!(begins(&lanes, 1, 2, None, NOW).is_ok());
 
     let sent: Vec<Delivery> = std::iter::from_fn(|| turns[0].next()).collect();
-    assert_eq!(sent.len(), 65, "its own, and all that wait");
+    assert_eq!(sent.len(), 1_025, "its own, and all that wait");
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 3);
     drop(turns);
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 0);
+}
+
+/// What waits in memory is what can be sent soon.
+#[test]
+fn the_faster_an_endpoint_is_the_more_wait_for_it_in_memory() {
+    let waiting = |took: u64| {
+        let lanes = Lanes::default();
+        let turns: Vec<Turn> = (0..4).map(|number| begins(&lanes, number, 1, None, NOW).ok().unwrap()).collect();
+        turns[0].took(Duration::from_millis(took));
+        (0..20_000).take_while(|_| begins(&lanes, 9, 1, None, NOW).err() == Some(None)).count()
+    };
+    assert_eq!([0, 1, 10, 100, 15_000].map(waiting), [4_096, 4_096, 2_001, 201, 2]);
+}
+
+/// Many that hang do not fill the memory, and what was held for one of them is free again at its end.
+#[test]
+fn all_together_wait_within_bounds() {
+    let lanes = Lanes::default();
+    let four = |endpoint: u8| (0..4).map(move |number| (number, endpoint));
+    let turns = (0..64).flat_map(four).map(|(number, endpoint)| begins(&lanes, number, endpoint, None, NOW));
+    let mut turns: Vec<Turn> = turns.map(|turn| turn.ok().unwrap()).collect();
+    let fill =
+        |endpoint: u8| (0..2_000).take_while(|_| begins(&lanes, 2, endpoint, None, NOW).err() == Some(None)).count();
+    assert_eq!((0..64).map(fill).sum::<usize>(), 32_768);
+    assert_eq!(fill(63), 0);
+    assert_eq!(std::iter::from_fn(|| turns[0].next()).count(), 1_025);
+    assert_eq!(fill(63), 1_024);
 }
 
 #[test]

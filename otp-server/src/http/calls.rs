@@ -50,16 +50,16 @@ fn route(method: &Method, path: &str) -> Route {
 
 static ROUTES: LazyLock<HashMap<(Method, String), Route>> = LazyLock::new(|| {
     let mut routes = HashMap::new();
-    for (path, item) in super::openapi().paths.paths {
+    for (path, item) in &super::openapi().paths.paths {
         let operations = [
-            (Method::GET, item.get),
-            (Method::POST, item.post),
-            (Method::PUT, item.put),
-            (Method::DELETE, item.delete),
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::DELETE, &item.delete),
         ];
         for (method, operation) in operations {
-            if let Some(id) = operation.and_then(|operation| operation.operation_id) {
-                routes.insert((method, path.clone()), Route::named(&hyphenated(&id)));
+            if let Some(id) = operation.as_ref().and_then(|operation| operation.operation_id.as_deref()) {
+                routes.insert((method, path.clone()), Route::named(&hyphenated(id)));
             }
         }
     }

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use bytes::Bytes;
 use otp_core::{Mode, Space};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documented, ResponseBuilder};
@@ -243,8 +244,8 @@ problem_sets! {
 }
 
 /// The document and its page. Everything the page loads is part of the binary.
-pub fn pages<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> {
-    let text = document.to_json().unwrap_or_default();
+pub fn pages<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Router<S> {
+    let text = Bytes::from(document.to_json().unwrap_or_default());
     let serve = move || {
         let text = text.clone();
         async move { ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")], text) }

@@ -49,8 +49,8 @@ mod users;
 mod visitor;
 mod webhooks;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::routing::get;
@@ -243,24 +243,27 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(health::live))
 }
 
-/// The OpenAPI 3.1 document, made from the handlers.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let (_, mut document) = documented().split_for_parts();
+/// All of it that is the same for every server, made once: most of the time that it takes is the document's.
+static PUBLIC: LazyLock<(Router<Arc<App>>, utoipa::openapi::OpenApi)> = LazyLock::new(|| {
+    let (router, mut document) = documented().split_for_parts();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    document
+    let router = router
+        .merge(docs::pages(&document))
+        .merge(signup_page::routes())
+        .route("/docs/events", get(events::catalogue))
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method);
+    (router, document)
+});
+
+/// The OpenAPI 3.1 document, made from the handlers.
+pub fn openapi() -> &'static utoipa::openapi::OpenApi {
+    &PUBLIC.1
 }
 
 /// The public routes.
 pub fn routes(app: Arc<App>) -> Router {
-    let (router, _) = documented().split_for_parts();
-    router
-        .merge(docs::pages(openapi()))
-        .merge(signup_page::routes())
-        .route("/docs/events", get(events::catalogue))
-        .fallback(problem::no_route)
-        .method_not_allowed_fallback(problem::no_method)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), layers::around))
-        .with_state(app)
+    PUBLIC.0.clone().layer(axum::middleware::from_fn_with_state(Arc::clone(&app), layers::around)).with_state(app)
 }
 
 /// The operator's routes, for a listener that only the operator reaches: metrics, and health in detail.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::{PENDING_EVERY, Worker, every};
 
 /// Deliveries claimed at a time.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 /// How long attempts that are under way may go on when the server stops. What is cut off is sent again by the next start.
 const LEFT_TO_FINISH: Duration = Duration::from_secs(5);
 

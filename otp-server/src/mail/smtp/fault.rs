@@ -52,6 +52,12 @@ impl Fault {
     pub(super) fn of(step: Step, error: Error) -> Self {
         Self { step, cause: Cause::of(&error) }
     }
+
+    /// Whether the server closed the connection, which lettre takes for an answer cut short, or says that it does (RFC 5321,
+    /// 3.8: 421).
+    pub(super) fn is_end_of_connection(&self) -> bool {
+        matches!(self.cause, Cause::Io(_) | Cause::Other | Cause::Refused { status: 421, .. })
+    }
 }
 
 impl Cause {
@@ -72,7 +78,7 @@ impl Cause {
         Cause::Other
     }
 
-    fn of_io(error: &io::Error) -> Self {
+    pub(super) fn of_io(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(tls) => Cause::Tls(tls.clone()),
             None if error.kind() == io::ErrorKind::TimedOut => Cause::Silent,

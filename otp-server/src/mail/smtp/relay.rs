@@ -12,6 +12,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -36,6 +37,9 @@ impl Default for Patience {
         Self { open: Duration::from_secs(10), send: Duration::from_secs(30), idle: Duration::from_secs(60) }
     }
 }
+
+/// How long a connection counts as in use after it was.
+const WARM: Duration = Duration::from_secs(1);
 
 pub(super) struct Relay {
     host: String,
@@ -77,6 +81,12 @@ impl Relay {
 
     pub(super) async fn send(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), Fault> {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
+        if let Some(mut connection) = self.parked.unpark_warm() {
+            match within(self.patience.send, Step::Send, connection.send(envelope, mail)).await {
+                Err(fault) if fault.is_end_of_connection() => {}
+                sent => return sent.map(|_| self.parked.park(connection)),
+            }
+        }
         let mut connection = match self.reuse().await {
             Some(connection) => connection,
             None => self.open().await?,
@@ -120,16 +130,21 @@ impl Relay {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Fault> {
-        let tls = match &self.encryption {
-            Encryption::Implicit(tls) => Some(tls.clone()),
-            Encryption::StartTls(_) | Encryption::None => None,
-        };
         let fault = |cause| Fault { step: Step::Connect, cause };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let found = timeout(self.patience.open, self.guard.find(&host, self.port)).await;
         let addresses = found.map_err(|_| fault(Cause::Silent))?.map_err(|error| fault(error.into()))?;
-        let connecting = AsyncSmtpConnection::connect_tokio1(&addresses[..], None, &self.hello, tls, None);
-        within(self.patience.open, Step::Connect, connecting).await
+        if let Encryption::Implicit(tls) = &self.encryption {
+            let tls = Some(tls.clone());
+            let connecting = AsyncSmtpConnection::connect_tokio1(&addresses[..], None, &self.hello, tls, None);
+            return within(self.patience.open, Step::Connect, connecting).await;
+        }
+        let connected = timeout(self.patience.open, TcpStream::connect(&addresses[..])).await;
+        let stream = connected.map_err(|_| fault(Cause::Silent))?.map_err(|error| fault(Cause::of_io(&error)))?;
+        // lettre writes the end of a mail by itself, and it would wait for the server's delayed acknowledgement of the mail.
+        stream.set_nodelay(true).map_err(|error| fault(Cause::of_io(&error)))?;
+        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
+        within(self.patience.open, Step::Connect, greeting).await
     }
 }
 
@@ -156,7 +171,7 @@ async fn leave(connection: &mut AsyncSmtpConnection, patience: Duration) {
     let _ = timeout(patience, connection.abort()).await;
 }
 
-/// Connections without work.
+/// Connections without work, each with the time until which it is kept.
 struct Parked {
     idle: Duration,
     state: Mutex<State>,
@@ -181,6 +196,13 @@ impl Parked {
             state.tended = true;
             tokio::spawn(tend(Arc::downgrade(self), self.idle));
         }
+    }
+
+    /// One that was used a moment ago, and need not be asked whether it is still there.
+    fn unpark_warm(&self) -> Option<AsyncSmtpConnection> {
+        let (now, mut state) = (Instant::now(), self.state());
+        let last = state.connections.pop_if(|(until, _)| now + self.idle < *until + WARM);
+        last.map(|(_, connection)| connection)
     }
 
     fn unpark(&self) -> Option<AsyncSmtpConnection> {

@@ -105,6 +105,62 @@ async fn a_send_that_is_given_up_leaves_no_connection_behind() {
     assert_eq!(in_time(seen.recv()).await, Some(Seen::Mail(1)));
 }
 
+/// A server may close a connection at any time: the next mail goes over another one at once.
+#[tokio::test]
+async fn a_connection_that_ended_costs_no_mail_a_retry() {
+    for end in [None, Some("421 4.7.0 too many mails")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            for connection in 0.. {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(converse_once(stream, connection, end, sender.clone()));
+            }
+        });
+        let mailer = mailer(addr, short());
+        for connection in 0..3_usize {
+            mailer.send(&message(connection as u64, "ann@example.org")).await.unwrap();
+            assert_eq!(in_time(seen.recv()).await, Some(Seen::Mail(connection)));
+        }
+    }
+}
+
+/// Takes one mail; then says so, or nothing, and closes the connection.
+async fn converse_once(
+    stream: TcpStream,
+    connection: usize,
+    end: Option<&'static str>,
+    seen: mpsc::UnboundedSender<Seen>,
+) {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 brief.test\r\n").await.unwrap();
+    let (mut line, mut in_mail, mut is_over) = (String::new(), false, false);
+    while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+        let answer = match line.trim_end() {
+            _ if is_over => end,
+            "." => {
+                (in_mail, is_over) = (false, true);
+                let _ = seen.send(Seen::Mail(connection));
+                Some("250 taken")
+            }
+            _ if in_mail => None,
+            "DATA" => {
+                in_mail = true;
+                Some("354 go on")
+            }
+            _ => Some("250 brief.test"),
+        };
+        if let Some(answer) = answer {
+            stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+        }
+        if is_over && (end.is_none() || answer == end) {
+            return;
+        }
+        line.clear();
+    }
+}
+
 #[tokio::test]
 async fn idle_connections_are_closed() {
     let (addr, mut seen) = start(|_| Some("250 taken")).await;

@@ -6,11 +6,13 @@ use std::process::ChildStdin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, stream};
+use otp_core::ManualClock;
 use otp_core::destination::NotPublic;
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::dns::Dns;
+use crate::mail::{MailUrl, SmtpMailer};
 
 /// dnslib, as `xtask/peers/rebinding.py` says.
 struct NameServer {
@@ -75,6 +77,29 @@ async fn no_byte_reaches_this_machine_whatever_the_dns_says_next() {
     assert_eq!(seen.load(Ordering::SeqCst), 0, "somebody came");
     let refused = errors.iter().filter(|error| **error == Unanswered::NotPublic(NotPublic)).count();
     assert!((500..1_000).contains(&refused), "{refused} were refused for where they led, the others led nowhere");
+}
+
+/// A mail server of a tenant's is connected to by the same guard.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs dnslib: run `cargo xtask test`"]
+async fn no_mail_server_of_this_machine_is_reached_whatever_the_dns_says_next() {
+    let server = NameServer::start();
+    let (port, seen) = canary().await;
+    let mailer = |host: &str, guard: Guard| {
+        let Ok(MailUrl::Smtp(url)) = format!("smtp://{host}:{port}?tls=none").parse() else { panic!("{host}") };
+        let from = "OTP Auth <noreply@mail.example>".parse().unwrap();
+        SmtpMailer::within(&url, from, Arc::new(ManualClock::default()), guard).unwrap()
+    };
+    for number in 0..100 {
+        let host = ["rebind.test", "REBIND.test.", "mixed.test", "here.test", "127.0.0.1", "[::1]"][number % 6];
+        let mailer = mailer(host, Guard::public(server.dns()));
+        let checked = tokio::time::timeout(Duration::from_millis(200), mailer.check()).await;
+        assert!(!matches!(checked, Ok(Ok(()))), "{host}");
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 0, "somebody came");
+    let operators = mailer("127.0.0.1", Guard::anywhere());
+    let _ = tokio::time::timeout(Duration::from_millis(200), operators.check()).await;
+    assert_eq!(seen.load(Ordering::SeqCst), 1, "the operator's own may");
 }
 
 #[tokio::test(flavor = "multi_thread")]

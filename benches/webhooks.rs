@@ -1,0 +1,272 @@
+//! How fast events leave: 10,000 that wait, to one endpoint and to four, beside a bare loop of hyper's client with as many
+//! connections, which is what reqwest is made of; what they cost whoever signs in; and events beside an endpoint that hangs.
+//! Every answer and every delivery is durable in SQLite (`synchronous=FULL`).
+//!
+//! `cargo bench --profile fast -p otp-server -p otp-benches --bench webhooks`, with `OTP_BENCH_QUICK=1` in a tenth of the time.
+
+#![allow(clippy::disallowed_methods)] // measures real time
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use otp_benches::race::{is_quick, race};
+use otp_benches::receiver::Receiver;
+use otp_benches::row::{Row, percent, time};
+use otp_benches::run::{Run, TURNS};
+use otp_benches::world::{World, address};
+use otp_core::destination::Reach;
+use otp_core::secret::Digest32;
+use otp_core::webhook::Signing;
+use otp_core::{Caller, ChallengeId, KeyRing, Mode, NewEndpoint, NewTenant, OtpRequest, Service, SystemRandom};
+use otp_server::callbacks::Callbacks;
+use otp_server::http::{App, AppOptions};
+use otp_server::outbound::Guard;
+use otp_server::webhook::Webhooks;
+use otp_server::worker::{Wakes, Workers};
+use otp_store_sqlite::SqliteStore;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const EVENTS: usize = 10_000;
+/// Connections to one endpoint.
+const CONNECTIONS: usize = 4;
+const SIGN_INS: usize = 16_000;
+const CALLERS: usize = 64;
+const SINGLE: usize = 500;
+/// Events for another tenant's endpoint, for each of the one that is measured.
+const OTHERS: usize = 2;
+
+fn main() {
+    let runtime = Runtime::new().expect("a runtime");
+    let scaled = |count: usize| if is_quick() { count / 10 } else { count };
+    for endpoints in [1, 4] {
+        runtime.block_on(waiting(scaled(EVENTS), endpoints));
+    }
+    sign_ins(&runtime, scaled(SIGN_INS));
+    runtime.block_on(beside(scaled(SINGLE)));
+}
+
+/// Everything but HTTP in.
+struct Server {
+    service: Service,
+    wakes: Wakes,
+    asked: AtomicUsize,
+    _folder: TempDir,
+}
+
+impl Server {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = SqliteStore::open(folder.path().join("otp.db")).expect("a fresh file");
+        let wakes = Wakes::default();
+        let Wakes { told, .. } = wakes.clone();
+        let service = Service::builder(store, KeyRing::generate(&SystemRandom))
+            .webhooks(Webhooks::guarded(Guard::anywhere()).expect("certificates"))
+            .webhook_reach(Reach::Anywhere)
+            .on_delivery(move || told.notify_one())
+            .build();
+        Self { service, wakes, asked: AtomicUsize::new(0), _folder: folder }
+    }
+
+    async fn tenant(&self) -> Caller {
+        let new = NewTenant { plan: Some("enterprise".to_owned()), ..NewTenant::named("Acme", "ops@acme.com") };
+        let created = self.service.create_tenant(new).await.expect("a tenant");
+        self.service.program(created.id, Mode::Live).await.expect("the tenant is active")
+    }
+
+    /// Something happens that endpoints are told of.
+    async fn happen(&self, caller: &Caller) {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        self.service.request_otp(caller, OtpRequest::to(address("user", number))).await.expect("a code is queued");
+    }
+
+    fn work(&self) -> Workers {
+        let app = App::new(AppOptions {
+            service: self.service.clone(),
+            admin_token: Digest32::of(b"x"),
+            trusted_proxies: Vec::new(),
+            callbacks: Callbacks::default(),
+        });
+        Workers::start(self.service.clone(), self.wakes.clone(), app)
+    }
+}
+
+async fn subscribe(service: &Service, caller: &Caller, url: String, events: &str) {
+    let endpoint = NewEndpoint {
+        url,
+        description: String::new(),
+        events: vec![events.to_owned()],
+        signing: Signing::Hmac,
+        secret: None,
+        headers: Vec::new(),
+        per_second: None,
+        idempotency: None,
+    };
+    service.create_endpoint(caller, endpoint).await.expect("an endpoint");
+}
+
+async fn waiting(events: usize, endpoints: usize) {
+    let mut receiver = Receiver::start(true);
+    let connections = endpoints * CONNECTIONS;
+    let bare = bare(&mut receiver, events, connections).await;
+    let server = Server::new();
+    let caller = server.tenant().await;
+    for _ in 0..endpoints {
+        subscribe(&server.service, &caller, receiver.url(), "otp.requested").await;
+    }
+    for _ in 0..events / endpoints {
+        server.happen(&caller).await;
+    }
+    let started = Instant::now();
+    let workers = server.work();
+    let took = receiver.wait_for(events).await - started;
+    workers.stop().await;
+    let rate = |took: Duration| events as f64 / took.as_secs_f64();
+    let plural = if endpoints == 1 { "endpoint" } else { "endpoints" };
+    Row::new(format!("webhooks/{events} events that wait, {endpoints} {plural}"), format!("{:.0}/s", rate(took)))
+        .against(format!("bare loop, {connections} connections {:.0}/s", rate(bare)), percent(rate(took), rate(bare)))
+        .print();
+}
+
+/// The same number of requests of the same size, by a loop on each connection.
+async fn bare(receiver: &mut Receiver, requests: usize, connections: usize) -> Duration {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let body = Bytes::from(vec![b'x'; 300]);
+    let started = Instant::now();
+    for number in 0..connections {
+        let (client, body, url) = (client.clone(), body.clone(), receiver.url());
+        let share = requests / connections + usize::from(number < requests % connections);
+        tokio::spawn(async move {
+            for _ in 0..share {
+                let request =
+                    hyper::Request::post(&url).header("webhook-signature", "v1,".to_owned() + &"x".repeat(44));
+                let request = request.body(Full::new(body.clone())).expect("a request");
+                let answer = client.request(request).await.expect("it takes everything");
+                answer.into_body().collect().await.expect("an empty body");
+            }
+        });
+    }
+    receiver.wait_for(requests).await - started
+}
+
+/// People sign in by turns with nobody to be told of it, and with an endpoint that wants to hear of everything.
+fn sign_ins(runtime: &Runtime, calls: usize) {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    let worlds = folders.each_ref().map(|folder| {
+        let store = SqliteStore::open(folder.path().join("otp.db")).expect("a fresh file");
+        Arc::new(runtime.block_on(World::on(store)))
+    });
+    let listening = &worlds[1];
+    // Nothing is sent to it: what is measured is what is written.
+    let url = "https://hooks.example.com/events".to_owned();
+    runtime.block_on(subscribe(&listening.service, &listening.caller, url, "*"));
+    let mut sums: [Run; 2] = Default::default();
+    for turn in 0..TURNS {
+        for (world, sum) in worlds.iter().zip(&mut sums) {
+            sum.add(sign_in(runtime, world, turn * calls / TURNS..(turn + 1) * calls / TURNS));
+        }
+    }
+    let [alone, told] = sums;
+    Row::new(format!("webhooks/sign in, {CALLERS} callers, an endpoint for all events"), told.words())
+        .against(
+            format!("no endpoint {}", alone.words()),
+            format!("{}, CPU {}", told.rate_beside(&alone), told.cpu_beside(&alone)),
+        )
+        .cpu(told.cpu_per_call())
+        .print();
+}
+
+/// All ask for codes, then all say them.
+fn sign_in(runtime: &Runtime, world: &Arc<World>, numbers: std::ops::Range<usize>) -> Run {
+    let asked: Arc<Mutex<Vec<(usize, ChallengeId)>>> = Arc::default();
+    let mut sum = race(runtime, CALLERS, numbers, {
+        let (world, asked) = (Arc::clone(world), Arc::clone(&asked));
+        move |number| {
+            let (world, asked) = (Arc::clone(&world), Arc::clone(&asked));
+            async move {
+                let challenge = world.request(address("user", number)).await;
+                asked.lock().expect("no panic").push((number, challenge));
+            }
+        }
+    });
+    let asked = std::mem::take(&mut *asked.lock().expect("no panic"));
+    let said: Vec<_> = asked.iter().map(|(user, id)| world.verification(address("user", *user), *id)).collect();
+    let (world, said) = (Arc::clone(world), Arc::new(said));
+    sum.add(race(runtime, CALLERS, 0..said.len(), move |index| {
+        let (world, verification) = (Arc::clone(&world), said[index].clone());
+        async move { drop(world.verify(verification).await) }
+    }));
+    sum
+}
+
+/// How long each of some events took to arrive, one after another.
+async fn one_by_one(server: &Server, receiver: &mut Receiver, caller: &Caller, events: usize) -> Run {
+    let mut run = Run::default();
+    for _ in 0..events {
+        let started = Instant::now();
+        server.happen(caller).await;
+        let span = receiver.wait_for(1).await - started;
+        run.add(Run { calls: 1, took: span, spans: vec![span], ..Run::default() });
+    }
+    run
+}
+
+/// Two tenants on one server, each with an endpoint.
+struct Neighbours {
+    receiver: Receiver,
+    _other: Receiver,
+    server: Server,
+    callers: [Caller; 2],
+    _workers: Workers,
+    run: Run,
+}
+
+impl Neighbours {
+    async fn new(hangs: bool) -> Self {
+        let (receiver, other) = (Receiver::start(true), Receiver::start(!hangs));
+        let server = Server::new();
+        let callers = [server.tenant().await, server.tenant().await];
+        for (caller, receiver) in callers.iter().zip([&receiver, &other]) {
+            subscribe(&server.service, caller, receiver.url(), "otp.requested").await;
+        }
+        let workers = server.work();
+        Self { receiver, _other: other, server, callers, _workers: workers, run: Run::default() }
+    }
+
+    async fn turn(&mut self, events: usize) {
+        let [acme, other] = &self.callers;
+        for _ in 0..events {
+            for _ in 0..OTHERS {
+                self.server.happen(other).await;
+            }
+            self.run.add(one_by_one(&self.server, &mut self.receiver, acme, 1).await);
+        }
+    }
+}
+
+async fn beside(events: usize) {
+    let mut both = [Neighbours::new(true).await, Neighbours::new(false).await];
+    for neighbours in &mut both {
+        neighbours.turn(events / 10).await;
+        neighbours.run = Run::default();
+    }
+    for _ in 0..TURNS {
+        for neighbours in &mut both {
+            neighbours.turn(events).await;
+        }
+    }
+    let [with, without] = both.map(|neighbours| neighbours.run);
+    let p99 = |run: &Run| run.quantile(0.99);
+    let words = |run: &Run| format!("p50 {}, p99 {}", time(run.quantile(0.5)), time(p99(run)));
+    Row::new("webhooks/an event, from what happens to its arrival, beside an endpoint that hangs", words(&with))
+        .against(
+            format!("beside one that works {}", words(&without)),
+            percent(p99(&with).as_secs_f64(), p99(&without).as_secs_f64()),
+        )
+        .print();
+}
