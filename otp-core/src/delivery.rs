@@ -119,6 +119,8 @@ pub enum MessageStatus {
     Complained,
     /// It was given up, here or by the provider.
     Failed,
+    /// A hook did not let it leave.
+    Vetoed,
     /// Its code died before a provider took it.
     Expired,
     /// Of test mode: never sent.
@@ -127,13 +129,14 @@ pub enum MessageStatus {
 
 impl MessageStatus {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Sent,
         Self::Delivered,
         Self::Bounced,
         Self::Complained,
         Self::Failed,
+        Self::Vetoed,
         Self::Expired,
         Self::Held,
     ];
@@ -147,6 +150,7 @@ impl MessageStatus {
             MessageStatus::Bounced => "bounced",
             MessageStatus::Complained => "complained",
             MessageStatus::Failed => "failed",
+            MessageStatus::Vetoed => "vetoed",
             MessageStatus::Expired => "expired",
             MessageStatus::Held => "held",
         }
@@ -162,6 +166,7 @@ impl MessageStatus {
             (None, MessageState::Queued) => MessageStatus::Queued,
             (None, MessageState::Sent { .. }) => MessageStatus::Sent,
             (None, MessageState::Failed { .. }) => MessageStatus::Failed,
+            (None, MessageState::Vetoed { .. }) => MessageStatus::Vetoed,
             (None, MessageState::Expired { .. }) => MessageStatus::Expired,
             (None, MessageState::Held) => MessageStatus::Held,
         }

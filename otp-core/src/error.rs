@@ -94,6 +94,11 @@ pub enum Error {
         format!(": {}; see GET /admin/suppressions", reason.as_str())
     }))]
     RecipientSuppressed(Option<SuppressionReason>),
+    /// The tenant's own service or the program was to say which claims tokens hold, and gave no answer. The code is used.
+    #[error(
+        "the code was right, and the customer's own service did not say what the token is to hold; ask for another code"
+    )]
+    HookFailed,
     /// More of the plan is in use than another one allows.
     #[error("more is in use than this plan allows; send `force: true` to change it all the same")]
     PlanBelowUse(Vec<InvalidField>),
@@ -216,6 +221,7 @@ impl Error {
             Error::CountryNotEnabled(..) => "country_not_enabled",
             Error::ChannelGuard(_) => "channel_guard",
             Error::RecipientSuppressed(_) => "recipient_suppressed",
+            Error::HookFailed => "hook_failed",
             Error::PlanBelowUse(_) => "plan_below_use",
             Error::BillingNotConfigured => "billing_not_configured",
             Error::SignupClosed => "signup_closed",

@@ -152,6 +152,13 @@ macro_rules! new_by_time {
             pub fn new(now: Timestamp, random: &dyn Random) -> Self {
                 Self(by_time(now, random))
             }
+
+            /// What all made at a time or later sort behind, and all made before it sort before.
+            pub fn first_at(at: Timestamp) -> Self {
+                let mut id = [0; 16];
+                id[..6].copy_from_slice(&at.as_millis().max(0).to_be_bytes()[2..]);
+                Self(id)
+            }
         }
     )*};
 }

@@ -54,6 +54,7 @@ pub mod destination;
 pub mod domain;
 pub mod error;
 pub mod event;
+pub mod hook;
 pub mod id;
 pub mod idempotency;
 mod ledger;

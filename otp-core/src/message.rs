@@ -239,6 +239,13 @@ pub enum MessageState {
         /// What the provider said.
         reason: String,
     },
+    /// A hook did not let it leave.
+    Vetoed {
+        /// When it was asked.
+        at: Timestamp,
+        /// What it said.
+        reason: String,
+    },
     /// Its code died, or it became old news, before a provider took it.
     Expired {
         /// When that was noticed.

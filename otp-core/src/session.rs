@@ -28,6 +28,8 @@ pub enum EndReason {
     RefreshReused,
     /// The tenant ended it.
     Revoked,
+    /// Nobody said which claims its tokens are to hold.
+    HookFailed,
 }
 
 /// Where a session stands.
@@ -83,6 +85,9 @@ pub struct Session {
     /// The second factor that the user proved last in it.
     #[serde(default)]
     pub second_factor: Option<SecondFactorUse>,
+    /// What hooks said of the claims of its tokens, sealed; `None` as long as nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Sealed>,
 }
 
 impl Session {

@@ -2,6 +2,7 @@
 
 mod channels;
 mod document;
+mod hooks;
 mod look;
 mod passcode;
 mod privacy;
@@ -22,10 +23,12 @@ use crate::subject::EmailAddress;
 
 pub use channels::{ChannelSettings, Channels, PaidChannel};
 pub use document::Change;
+pub use hooks::{HookSettings, HookTarget, OnFailure};
 pub use look::{Branding, EmailSettings};
 pub use passcode::PasscodeSettings;
 pub use privacy::PrivacySettings;
 pub use second_factor::SecondFactorPolicy;
+pub(crate) use settings::MAX_CLAIMS_BYTES;
 pub use settings::{LimitSettings, Settings, TokenSettings, WebhookSettings};
 
 /// Live data or test data; a tenant's two modes share nothing but its settings.

@@ -17,7 +17,7 @@ mod verify;
 
 pub use delivery::{Attempt, Delivery, DeliveryState, Trigger};
 pub use endpoint::{Endpoint, EndpointState, Health, Own, Retiring, WhyDisabled};
-pub use signing::{InvalidSigningSecret, Signing, SigningSecret};
+pub use signing::{InvalidSigningSecret, Signing, SigningSecret, signed_headers};
 pub use transport::{Answer, Failure, NoTransport, Request, WebhookTransport};
 pub use verify::{InvalidSignature, ReceiverKey, Signed, TOLERANCE, verify};
 

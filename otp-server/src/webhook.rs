@@ -6,13 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
 use otp_core::webhook::{Answer, Failure, Request, WebhookTransport};
+use tokio::time::timeout;
 
 use crate::outbound::{Guard, Outbound, Unanswered};
 
 /// How long a receiver has to answer, from the first byte of a connection to the last of the answer.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// Of an answer, as much as is of use.
-const KEPT: usize = 4 * 1024;
 
 /// Sends them over HTTP.
 pub struct Webhooks(Outbound);
@@ -30,13 +29,14 @@ impl Webhooks {
 #[async_trait]
 impl WebhookTransport for Webhooks {
     async fn send(&self, request: Request) -> Result<Answer, Failure> {
+        let within = request.within.unwrap_or(DEADLINE);
         let request = read(request).ok_or(Failure::Unavailable)?;
-        let answer = self.0.send(request).await.map_err(|error| failure(&error))?;
-        let body = answer.body();
+        let answer = timeout(within, self.0.send(request)).await.map_err(|_| Failure::Timeout)?;
+        let answer = answer.map_err(|error| failure(&error))?;
         Ok(Answer {
             status: answer.status.as_u16(),
             retry_after: answer.number("retry-after").map(Duration::from_secs),
-            body: body[..body.len().min(KEPT)].to_vec(),
+            body: answer.body().to_vec(),
         })
     }
 }

@@ -118,12 +118,16 @@ impl Configure {
     }
 
     fn check_webhook(&self, before: &Settings, after: &Settings) -> Result<(), Error> {
-        match &after.webhook.url {
-            Some(url) if after.webhook.url != before.webhook.url => {
-                Ok(self.destinations.check("webhookConfig.url", url)?)
+        let urls = |settings: &Settings| {
+            let [before_send, claims] = settings.hooks.targets().map(|(field, target)| (field, target.url.clone()));
+            [("webhookConfig.url", settings.webhook.url.clone()), before_send, claims]
+        };
+        for ((field, after), (_, before)) in urls(after).into_iter().zip(urls(before)) {
+            if let Some(url) = after.filter(|url| before.as_ref() != Some(url)) {
+                self.destinations.check(field, &url)?;
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn settings(&self, before: &Settings) -> Result<Settings, Error> {

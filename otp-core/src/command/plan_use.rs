@@ -43,6 +43,10 @@ impl InUse<'_> {
         if tenant.settings.webhook.url.is_some() && !self.plan.features.contains(&Feature::Webhooks) {
             all.push(below_use("webhookUrl", "events are sent to it, and the plan has no webhooks".to_owned()));
         }
+        let is_asked = tenant.settings.hooks.targets().iter().any(|(_, target)| target.url.is_some());
+        if is_asked && !self.plan.features.contains(&Feature::Webhooks) {
+            all.push(below_use("hooks", "a service is asked by hooks, and the plan has no webhooks".to_owned()));
+        }
         all
     }
 

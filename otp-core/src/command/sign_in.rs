@@ -42,6 +42,7 @@ impl Beginning<'_> {
             valid_from: 1,
             state: SessionState::Open,
             second_factor: None,
+            claims: None,
         }
     }
 

@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::context::Caches;
+use super::hooks::HookCounts;
 use super::{Inner, Service};
 use crate::audit::USUALLY_KEPT_FOR;
 use crate::clock::{Clock, SystemClock};
 use crate::destination::Reach;
 use crate::domain::Resolver;
+use crate::hook::Hooks;
 use crate::message::{Mailer, Outgoing, Receipt, SendError};
 use crate::password::{InPlace, PasswordHasher};
 use crate::plan::Plans;
@@ -31,6 +33,7 @@ pub struct Builder {
     resolver: Option<Arc<dyn Resolver>>,
     on_queued: Box<dyn Fn() + Send + Sync>,
     webhooks: Arc<dyn WebhookTransport>,
+    hooks: Option<Arc<dyn Hooks>>,
     on_delivery: Box<dyn Fn() + Send + Sync>,
     reach: Reach,
     plans: Plans,
@@ -51,6 +54,7 @@ impl Builder {
             resolver: None,
             on_queued: Box::new(|| {}),
             webhooks: Arc::new(NoTransport),
+            hooks: None,
             on_delivery: Box::new(|| {}),
             reach: Reach::Public,
             plans: Plans::builtin(),
@@ -94,6 +98,12 @@ impl Builder {
     /// Sends events to endpoints; without one they wait.
     pub fn webhooks(mut self, transport: impl WebhookTransport) -> Self {
         self.webhooks = Arc::new(transport);
+        self
+    }
+
+    /// Has a say in what is sent and in what tokens hold.
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.hooks = Some(Arc::new(hooks));
         self
     }
 
@@ -147,6 +157,8 @@ impl Builder {
         let own_host = Url::parse(&self.issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
         let inner = Inner {
             webhooks: self.webhooks,
+            hooks: self.hooks,
+            hook_counts: HookCounts::default(),
             on_delivery: self.on_delivery,
             destinations: Destinations { reach: self.reach, own_host },
             lanes: Lanes::default(),

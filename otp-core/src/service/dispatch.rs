@@ -12,12 +12,11 @@ use crate::command::{DisableEndpoint, NoteHealth, endpoint_in};
 use crate::error::Error;
 use crate::event::Event;
 use crate::notice::Stationery;
-use crate::secret::Secret;
 use crate::store::{Changes, Due, FromRecord, Key, Kind, Lease, Read, Settled, Snapshot};
 use crate::tenant::Tenant;
 use crate::webhook::{
     Body, Delivery, DeliveryState, Endpoint, EndpointState, Entered, Failure, Health, Judged, Request, Signing,
-    Subscribers, Turn, WhyDisabled,
+    Subscribers, Turn, WhyDisabled, signed_headers,
 };
 
 /// How long a process has for what it claimed.
@@ -194,14 +193,9 @@ impl Service {
         };
         let (body, id) = (body.bytes(), delivery.event.to_string());
         let secrets = endpoint.secrets(tenant, &keys, now)?;
-        let signatures: Vec<String> = secrets.iter().map(|secret| secret.sign(&id, now, &body)).collect();
         let older: Vec<String> = secrets.iter().filter_map(|secret| secret.sign_older(now, &body)).collect();
-        let mut headers: Vec<(String, Secret)> = Vec::new();
+        let mut headers = signed_headers(&secrets, &id, now, &body);
         let mut set = |name: &str, value: String| headers.push((name.to_owned(), value.into()));
-        set("content-type", "application/json".to_owned());
-        set("webhook-id", id);
-        set("webhook-timestamp", now.as_secs().to_string());
-        set("webhook-signature", signatures.join(" "));
         set("x-otp-event", delivery.kind.as_str().to_owned());
         set("x-otp-timestamp", now.as_secs().to_string());
         if secrets.iter().all(|secret| secret.signing() == Signing::Hmac) {
@@ -212,7 +206,7 @@ impl Service {
         for (name, sealed) in endpoint.own.iter().flat_map(|own| &own.headers) {
             headers.push((name.clone(), keys.open_text(&place, sealed)?.into()));
         }
-        Ok(Request { url: endpoint.url(tenant).unwrap_or_default().to_owned(), headers, body })
+        Ok(Request { url: endpoint.url(tenant).unwrap_or_default().to_owned(), headers, body, within: None })
     }
 
     async fn settle_delivery(&self, tried: Tried) -> Result<Delivery, Error> {

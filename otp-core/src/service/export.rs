@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::caller::{SealedClient, place};
+use super::claims::told_claims;
 use super::{Caller, Service, SuppressionView, TotpStatus, UserView};
 use crate::challenge::{Challenge, ChallengeState};
 use crate::clock::Timestamp;
@@ -199,6 +200,7 @@ impl Reader<'_> {
         };
         Ok(json!({
             "sessionId": session.id,
+            "claims": told_claims(self.keys, session)?,
             "state": state,
             "endedAt": ended_at,
             "endReason": reason,
@@ -223,6 +225,7 @@ impl Reader<'_> {
             MessageState::Queued => ("queued", None),
             MessageState::Sent { at, .. } => ("sent", Some(*at)),
             MessageState::Failed { at, .. } => ("failed", Some(*at)),
+            MessageState::Vetoed { at, .. } => ("vetoed", Some(*at)),
             MessageState::Expired { at } => ("expired", Some(*at)),
             MessageState::Held => ("held", None),
         };

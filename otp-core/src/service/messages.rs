@@ -78,7 +78,9 @@ impl MessageView {
             _ => (None, None, None),
         };
         let given_up = match &message.state {
-            MessageState::Failed { at, .. } | MessageState::Expired { at } => Some(*at),
+            MessageState::Failed { at, .. } | MessageState::Vetoed { at, .. } | MessageState::Expired { at } => {
+                Some(*at)
+            }
             _ => None,
         };
         let took = |attempt: &&Attempt| attempt.outcome == AttemptOutcome::Taken;
@@ -136,7 +138,7 @@ impl Service {
             None => Source { owner: caller.space.owner(), by_events: false },
         };
         let mut place = cursor::read::<MessageId>(&context.keys, &source.owner, cursor)?;
-        place = place.or_else(|| query.to.map(first_of));
+        place = place.or_else(|| query.to.map(MessageId::first_at));
         let mut items = Vec::new();
         for _ in 0..READS {
             let entries = self.entries(caller, &source, place).await?;
@@ -231,11 +233,4 @@ fn asked_for(event: &Event) -> Vec<MessageId> {
         EventData::OtpRequested { .. } => event.messages().collect(),
         _ => Vec::new(),
     }
-}
-
-/// The id that all made at a time or later sort behind, and all made before it sort before.
-fn first_of(at: Timestamp) -> MessageId {
-    let mut id = [0; 16];
-    id[..6].copy_from_slice(&at.as_millis().max(0).to_be_bytes()[2..]);
-    MessageId::from_bytes(id)
 }

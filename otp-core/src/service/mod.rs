@@ -10,6 +10,7 @@ mod audit;
 mod builder;
 mod caller;
 mod calls;
+mod claims;
 mod configuration;
 mod context;
 mod cursor;
@@ -20,6 +21,7 @@ mod domains;
 mod erasure;
 mod expiry;
 mod export;
+mod hooks;
 mod keys;
 mod ledger;
 mod limits;
@@ -62,6 +64,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::command::{Chained, Told, Trail};
 use crate::domain::Resolver;
 use crate::error::Error;
+use crate::hook::Hooks;
 use crate::id::{AuditId, ChallengeId, KeyId, TenantId};
 use crate::idempotency::{Idempotency, ReplySlot};
 use crate::message::Mailer;
@@ -86,6 +89,7 @@ pub use deliveries::DeliveryQuery;
 pub use dispatch::{WebhookClaim, WebhookRun};
 pub use domains::{AddedDomain, DomainView};
 pub use export::UserExport;
+pub use hooks::HookCount;
 pub use keys::{CreatedKey, EditKey, KeyView, NewApiKey, RotatedKey};
 pub use ledger::{Difference, Ledger};
 pub use member_sessions::{MemberCaller, MemberSessionView, SignedInMember};
@@ -139,6 +143,8 @@ struct Inner {
     resolver: Option<Arc<dyn Resolver>>,
     on_queued: Box<dyn Fn() + Send + Sync>,
     webhooks: Arc<dyn WebhookTransport>,
+    hooks: Option<Arc<dyn Hooks>>,
+    hook_counts: hooks::HookCounts,
     on_delivery: Box<dyn Fn() + Send + Sync>,
     destinations: Destinations,
     lanes: Lanes,

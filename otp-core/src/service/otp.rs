@@ -268,7 +268,7 @@ impl Service {
     pub async fn verify_otp(&self, caller: &Caller, verification: OtpVerification) -> Result<Answer<SignedIn>, Error> {
         let context = self.current(caller).await?;
         let Answer { value, replayed } = self.verify(caller, &context, verification, Wanted::Session).await?;
-        Ok(Answer { value: self.signed_in(&context, value, replayed)?, replayed })
+        Ok(Answer { value: self.signed_in(&context, value, replayed).await?, replayed })
     }
 
     /// Accepts a right code, once ever, and gives a signed proof of it instead of a session.

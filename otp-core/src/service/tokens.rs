@@ -63,7 +63,7 @@ impl TenantContext {
 }
 
 impl Service {
-    pub(super) fn signed_in(
+    pub(super) async fn signed_in(
         &self,
         context: &TenantContext,
         verified: Verified,
@@ -81,6 +81,10 @@ impl Service {
         }
         let (Some(session), Some(refresh)) = (verified.session, verified.refresh) else {
             return Err(Error::Internal("a session was wanted and none began".to_owned()));
+        };
+        let session = match replayed {
+            true => self.with_claims_again(context, session, verified.is_new).await?,
+            false => self.with_claims(context, session, verified.is_new).await?,
         };
         let signed_in = self.with_tokens(context, session, refresh, verified.at, verified.is_new)?;
         Ok(SignedIn { limit: Some(verified.limit), quota: verified.quota, ..signed_in })
@@ -114,7 +118,7 @@ impl Service {
             acr: Some(if session.second_factor.is_some() { "2fa" } else { "1fa" }.to_owned()),
             email: email.clone(),
             phone: phone.clone(),
-            custom: settings.custom_claims.clone(),
+            custom: context.custom_claims(&session)?,
             ..base
         };
         Ok(SignedIn {

@@ -108,7 +108,10 @@ impl Service {
         let trust = trust.then(|| self.new_trust(factor, client)).flatten();
         let (token, device) = trust.map_or((None, None), |(token, device)| (Some(token), Some(device)));
         let by = self.by_user(factor, client);
-        let proven = self.prove(factor, Some(shown), step, then, device, by).await?;
+        let mut proven = self.prove(factor, Some(shown), step, then, device, by).await?;
+        if let Some((session, refresh)) = proven.session.take() {
+            proven.session = Some((self.with_claims(&factor.context, session, proven.is_new).await?, refresh));
+        }
         self.second_sign_in(factor, proven, token)
     }
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use super::caller::{SealedClient, place};
+use super::hooks::Unsent;
 use super::outbox::{OutboxState, Parcel};
 use super::{Service, lock};
 use crate::clock::Timestamp;
-use crate::command::{EventSource, NoteTime};
-use crate::delivery::DeliveryStatus;
+use crate::command::NoteTime;
 use crate::error::Error;
-use crate::event::EventData;
-use crate::id::EventId;
+use crate::hook::BeforeSend;
 use crate::message::{
     Attempt, Channel, CodeOf, Content, Handover, Message, MessageState, Outgoing, Receipt, SendError,
 };
@@ -39,6 +38,8 @@ pub struct Delivered {
     pub retried: usize,
     /// Messages given up.
     pub failed: usize,
+    /// Messages that a hook did not let leave.
+    pub vetoed: usize,
 }
 
 /// What became of a message, to be written down.
@@ -74,6 +75,7 @@ impl Service {
         delivered.sent += fetched.sent;
         delivered.retried += fetched.retried;
         delivered.failed += fetched.failed;
+        delivered.vetoed += fetched.vetoed;
         Ok(delivered)
     }
 
@@ -86,14 +88,17 @@ impl Service {
     /// Hands a message to the mailer.
     pub async fn send(&self, mut parcel: Parcel) -> Sent {
         let Some(message) = parcel.message.take() else { return Sent(None) };
-        // Half of the lease is kept for the sending itself. A message that had to wait longer is left to whoever claims it
-        // next, who may be doing so already.
-        let in_time = message.due.at.is_some_and(|until| self.now() + LEASE / 2 < until);
-        if !in_time {
+        if !self.is_in_time(&message) {
             return Sent(None);
         }
         let outcome = self.hand_over(&message).await;
-        Sent(Some(self.settled(message, outcome)))
+        Sent(outcome.map(|outcome| self.settled(message, outcome)))
+    }
+
+    /// Half of the lease is kept for the sending itself. A message that had to wait longer is left to whoever claims it next,
+    /// who may be doing so already.
+    fn is_in_time(&self, message: &Message) -> bool {
+        message.due.at.is_some_and(|until| self.now() + LEASE / 2 < until)
     }
 
     /// Writes down what became of messages, in one commit.
@@ -107,6 +112,7 @@ impl Service {
             match message.state {
                 MessageState::Sent { .. } => delivered.sent += 1,
                 MessageState::Queued => delivered.retried += 1,
+                MessageState::Vetoed { .. } => delivered.vetoed += 1,
                 _ => delivered.failed += 1,
             }
         }
@@ -147,30 +153,39 @@ impl Service {
         lock(&self.inner.outbox).state(self.now())
     }
 
-    async fn hand_over(&self, message: &Message) -> Outcome {
+    async fn hand_over(&self, message: &Message) -> Option<Outcome> {
+        let later = |reason: String| {
+            let error = SendError::Temporary { reason, retry_after: None };
+            Some(Outcome::Tried(Handover::once(self.now(), Err(error))))
+        };
         let outgoing = match self.render(message).await {
             Ok(outgoing) => outgoing,
-            Err(error) => {
+            Err(Unsent::Unreadable(error)) => {
                 tracing::error!(message = %message.id, %error, "a message cannot be rendered");
-                let error = SendError::Temporary { reason: error.code().to_owned(), retry_after: None };
-                return Outcome::Tried(Handover::once(self.now(), Err(error)));
+                return later(error.code().to_owned());
             }
+            Err(Unsent::Vetoed(reason)) => return Some(Outcome::Vetoed(reason)),
+            Err(Unsent::Waits(failure)) => return later(format!("the before-send hook: {failure}")),
         };
+        // A hook may have taken its time.
+        if !self.is_in_time(message) {
+            return None;
+        }
         let tried = self.inner.mailer.hand_over(&outgoing, self.now()).await;
         if let Err(error) = &tried.outcome {
             tracing::warn!(message = %message.id, tries = message.tries + 1, %error, "a message was not taken");
         }
-        Outcome::Tried(tried)
+        Some(Outcome::Tried(tried))
     }
 
-    async fn render(&self, message: &Message) -> Result<Outgoing, Error> {
+    async fn render(&self, message: &Message) -> Result<Outgoing, Unsent> {
         match &message.content {
             Content::Passcode(code) => self.code_message(message, code).await,
-            Content::Notice { notice } => self.notice_message(message, notice),
+            Content::Notice { notice } => Ok(self.notice_message(message, notice)?),
         }
     }
 
-    async fn code_message(&self, message: &Message, carried: &CodeOf) -> Result<Outgoing, Error> {
+    async fn code_message(&self, message: &Message, carried: &CodeOf) -> Result<Outgoing, Unsent> {
         let tenant = self.tenant_context(message.space.tenant).await?.ok_or(Error::NotFound("customer"))?;
         let keys = &tenant.keys;
         let open = |what: &[u8], sealed| keys.open_text(&place(what, &message.subject), sealed);
@@ -179,6 +194,17 @@ impl Service {
         let client = SealedClient::open(keys, &message.subject, message.client.as_ref())?;
         let code = carried.derivation(message.space, &message.subject).code(keys).ok_or(crate::secret::CannotOpen)?;
         let audience = tenant.audience(&carried.purpose, carried.locale.as_ref());
+        let about = BeforeSend {
+            message: message.id,
+            space: message.space,
+            channel: message.channel,
+            to: &to,
+            purpose: &carried.purpose,
+            locale: carried.locale.as_ref(),
+            context: approving.as_deref(),
+        };
+        let worded = self.worded(&tenant, &about).await?;
+        let templates = worded.as_ref().unwrap_or(&tenant.templates);
         // Of a message that waited for its turn, the code has not so long to live any more.
         let written_at = if carried.step.is_some() { self.now() } else { message.created_at };
         let context = MessageContext {
@@ -189,10 +215,10 @@ impl Service {
         };
         let (subject, text, html) = match message.channel {
             Channel::Email => {
-                let Rendered { subject, html, text } = tenant.templates.mail(&context, &audience)?;
+                let Rendered { subject, html, text } = templates.mail(&context, &audience)?;
                 (subject, text, Some(html))
             }
-            Channel::Sms | Channel::Whatsapp => (String::new(), tenant.templates.sms(&context, &audience)?, None),
+            Channel::Sms | Channel::Whatsapp => (String::new(), templates.sms(&context, &audience)?, None),
         };
         let email = &tenant.tenant.settings.email;
         Ok(Outgoing {
@@ -223,6 +249,10 @@ impl Service {
                 message.tries += u32::from(!attempts.is_empty());
                 Attempt::note(&mut message.attempts, attempts);
                 outcome
+            }
+            Outcome::Vetoed(reason) => {
+                self.vetoed(&mut message, &mut also, reason);
+                return Settled { record: message.into(), lease, also };
             }
             Outcome::Pointless => {
                 message.state = MessageState::Expired { at: now };
@@ -276,15 +306,7 @@ impl Service {
                 }
                 self.note_error(message.space, category, "message_failed", delivery());
                 self.note_trouble(message.space);
-                let person = message.person();
-                let source = EventSource { space: message.space, at: now, person: Some(&person) };
-                let data = EventData::MessageFailed {
-                    message_id: message.id,
-                    channel: message.channel,
-                    reason,
-                    status: DeliveryStatus::Failed,
-                };
-                also.put(source.event(EventId::new(now, self.random()), data));
+                also.put(self.message_failed(message, reason, now));
             }
         }
     }
@@ -315,5 +337,6 @@ fn is_notice(message: &Message) -> bool {
 
 pub(super) enum Outcome {
     Tried(Handover),
+    Vetoed(String),
     Pointless,
 }

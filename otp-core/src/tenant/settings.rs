@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::channels::Channels;
+use super::hooks::HookSettings;
 use super::look::{Branding, EmailSettings};
 use super::passcode::PasscodeSettings;
 use super::privacy::PrivacySettings;
@@ -19,7 +20,8 @@ use crate::template::{OwnTemplates, TemplateEntry, check_entries};
 use crate::token::{Algorithm, Claims};
 
 const DAY: u32 = 86_400;
-const MAX_CLAIMS_BYTES: usize = 4096;
+/// Of claims of a tenant's own, as JSON.
+pub(crate) const MAX_CLAIMS_BYTES: usize = 4096;
 /// Of a list.
 const MOST_ENTRIES: usize = 100;
 pub(super) const LONGEST_URL: usize = 2048;
@@ -37,6 +39,8 @@ pub struct Settings {
     /// Where events are sent.
     #[serde(rename = "webhookConfig")]
     pub webhook: WebhookSettings,
+    /// Who has a say in what is sent and in what tokens hold.
+    pub hooks: HookSettings,
     /// Web origins that may call with keys that name none of their own; empty allows any.
     #[serde(alias = "allowed_origins")]
     pub allowed_origins: Vec<OriginPattern>,
@@ -167,6 +171,7 @@ impl Settings {
         self.email.check()?;
         self.limits.check()?;
         self.webhook.check()?;
+        self.hooks.check()?;
         let refuse = |error| Error::invalid_field("invalid_origin", "allowedOrigins", error);
         self.allowed_origins.iter().try_for_each(|origin| origin.clone().for_tenant().map(drop).map_err(refuse))?;
         at_most("allowedOrigins", self.allowed_origins.len(), MOST_ENTRIES)?;
@@ -200,8 +205,9 @@ impl Settings {
             ),
             (above(limits.max_users, old.max_users, plan.users), "rateLimits.maxUsers above its number of users"),
             (
-                self.webhook.url.is_some()
-                    && self.webhook != before.webhook
+                (self.webhook.url.is_some() && self.webhook != before.webhook
+                    || self.hooks.targets().iter().any(|(_, target)| target.url.is_some())
+                        && self.hooks != before.hooks)
                     && !plan.features.contains(&Feature::Webhooks),
                 "webhooks",
             ),

@@ -245,7 +245,10 @@ impl Destinations {
     pub fn check(&self, field: &'static str, text: &str) -> Result<(), InvalidField> {
         let wrong = |why: &dyn ToString| Error::invalid_field("invalid_webhook_url", field, why.to_string());
         let destination = Destination::parse(text, self.reach).map_err(|error| wrong(&error))?;
-        let is_own = self.reach == Reach::Public && destination.url().host_str() == self.own_host.as_deref();
+        // A dot at the end is the root of the DNS: the same host.
+        let [named, own] = [destination.url().host_str(), self.own_host.as_deref()]
+            .map(|host| host.map(|host| host.trim_end_matches('.')));
+        let is_own = self.reach == Reach::Public && named == own;
         if is_own { Err(wrong(&"that is this service itself; name a receiver of your own")) } else { Ok(()) }
     }
 }

@@ -135,6 +135,18 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
+/// The headers of Standard Webhooks for a request with this id, time and body, signed under each of the secrets.
+pub fn signed_headers(secrets: &[SigningSecret], id: &str, at: Timestamp, body: &[u8]) -> Vec<(String, Secret)> {
+    let signatures: Vec<String> = secrets.iter().map(|secret| secret.sign(id, at, body)).collect();
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("webhook-id", id.to_owned()),
+        ("webhook-timestamp", at.as_secs().to_string()),
+        ("webhook-signature", signatures.join(" ")),
+    ];
+    headers.map(|(name, value)| (name.to_owned(), value.into())).into()
+}
+
 pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("every length will do");
     parts.iter().for_each(|part| mac.update(part));

@@ -16,6 +16,8 @@ pub struct Request {
     pub headers: Vec<(String, Secret)>,
     /// JSON.
     pub body: Vec<u8>,
+    /// How long it may take in all; 15 seconds, if not said.
+    pub within: Option<Duration>,
 }
 
 /// What a receiver answered.
@@ -41,7 +43,7 @@ pub enum Failure {
     Connect,
     /// The certificate is not trusted, or it does not speak TLS.
     Tls,
-    /// The answer did not begin or did not end within 15 seconds.
+    /// The answer did not begin or did not end in time.
     Timeout,
     /// The connection ended before the answer did, or what came is not HTTP.
     Broken,
@@ -65,7 +67,7 @@ impl Failure {
 }
 
 /// Sends requests to where tenants want them. It follows no redirect, goes to no address that is not public unless whoever runs
-/// the installation allows that, and gives up after 15 seconds in all.
+/// the installation allows that, and gives up when the time of the [`Request`] is over.
 #[async_trait]
 pub trait WebhookTransport: Send + Sync + 'static {
     /// Sends once.

@@ -1,7 +1,11 @@
 //! A receiver of events that answers as a script says and keeps what it was sent.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use otp_core::Timestamp;
@@ -14,6 +18,7 @@ pub struct Received {
     pub url: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    pub within: Option<Duration>,
 }
 
 impl Received {
@@ -41,6 +46,8 @@ pub struct Receiver {
     received: Mutex<Vec<Received>>,
     answers: Mutex<VecDeque<Result<Answer, Failure>>>,
     usual: Mutex<Option<Result<Answer, Failure>>>,
+    /// Whether it says nothing for now; whoever waits looks again when polled.
+    pub hangs: AtomicBool,
 }
 
 pub fn answer(status: u16) -> Result<Answer, Failure> {
@@ -73,9 +80,10 @@ impl Receiver {
 #[async_trait]
 impl WebhookTransport for Receiver {
     async fn send(&self, request: Request) -> Result<Answer, Failure> {
-        let Request { url, headers, body } = request;
+        let Request { url, headers, body, within } = request;
         let headers = headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
-        self.received.lock().unwrap().push(Received { url, headers, body });
+        self.received.lock().unwrap().push(Received { url, headers, body, within });
+        poll_fn(|_| if self.hangs.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(()) }).await;
         let usual = || self.usual.lock().unwrap().clone();
         let next = self.answers.lock().unwrap().pop_front();
         next.or_else(usual).unwrap_or_else(|| answer(200))

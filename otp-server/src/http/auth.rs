@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::asker::Asker;
 use super::body::Unread;
-use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceHeader, OnceProblems, WriteProblems};
+use super::docs::{CodeProblems, KeyProblems, LimitProblems, OnceHeader, OnceProblems, SignInProblems, WriteProblems};
 use super::limits;
 use super::problem::Problem;
 use super::recipient::{self, ChannelName, StepBody};
@@ -305,7 +305,7 @@ pub enum Verified {
     params(OnceHeader),
     responses(
         (status = 200, description = "The code was right.", body = Verified),
-        CodeProblems, KeyProblems, WriteProblems, OnceProblems, LimitProblems,
+        CodeProblems, SignInProblems, KeyProblems, WriteProblems, OnceProblems, LimitProblems,
     )
 )]
 pub async fn verify_otp(

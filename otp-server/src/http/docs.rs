@@ -143,6 +143,9 @@ problem_sets! {
     /// Of the route that takes a code.
     CodeProblems:
         "404" => "`otp_not_found`: no code is open.";
+    /// Of routes that end a sign-in.
+    SignInProblems:
+        "502" => "`hook_failed`: the customer's own service did not say what the tokens are to hold. The code is used: ask for another one.";
     /// Of routes about one's own second factor, which may also end a sign-in.
     FactorProblems:
         "401" => "`missing_token`, `invalid_token`, `missing_api_key`, `invalid_api_key`, `invalid_mfa_token`; `otp_invalid`.",

@@ -59,7 +59,7 @@ pub struct MessageBody {
     /// What its code is for.
     #[schema(example = "login")]
     purpose: Option<String>,
-    /// `queued`, `sent`, `delivered`, `bounced`, `complained`, `failed`, `expired`, or `held` in test mode. `sent` means that a
+    /// `queued`, `sent`, `delivered`, `bounced`, `complained`, `failed`, `vetoed` (by a hook), `expired`, or `held` in test mode. `sent` means that a
     /// provider took it and has not told more; not all of them do.
     #[schema(example = "delivered")]
     status: &'static str,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
+use otp_core::HookCount;
+use otp_core::hook::HookKind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -41,6 +43,12 @@ struct Outcome {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Asked {
+    hook: &'static str,
+    outcome: &'static str,
+}
+
 /// Upper bounds of the histogram's buckets.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
 
@@ -51,6 +59,7 @@ pub struct Metrics {
     durations: Family<Route, Histogram>,
     messages: Family<Outcome, Counter>,
     events: Family<Outcome, Counter>,
+    hooks: Family<Asked, Counter>,
     callbacks: Family<Word, Counter>,
     waiting: Gauge,
     in_flight: Gauge,
@@ -69,6 +78,8 @@ impl Default for Metrics {
         registry.register("messages", "Tries to send a message", messages.clone());
         let events = Family::default();
         registry.register("webhook_deliveries", "Tries to send an event to an endpoint", events.clone());
+        let hooks = Family::default();
+        registry.register("hooks", "Questions to services of customers", hooks.clone());
         let callbacks = Family::default();
         registry.register("callbacks", "Things that services told of messages", callbacks.clone());
         let (waiting, in_flight, oldest_age) = <(Gauge, Gauge, Gauge<f64, AtomicU64>)>::default();
@@ -77,7 +88,19 @@ impl Default for Metrics {
         let oldest = "Age of the oldest message that has not been sent, in seconds";
         registry.register("queue_oldest_age_seconds", oldest, oldest_age.clone());
         let delivery = OnceLock::new();
-        Self { registry, requests, durations, messages, events, callbacks, waiting, in_flight, oldest_age, delivery }
+        Self {
+            registry,
+            requests,
+            durations,
+            messages,
+            events,
+            hooks,
+            callbacks,
+            waiting,
+            in_flight,
+            oldest_age,
+            delivery,
+        }
     }
 }
 
@@ -104,6 +127,13 @@ impl Metrics {
         self.waiting.set(outbox.waiting as i64);
         self.in_flight.set(outbox.in_flight as i64);
         self.oldest_age.set(outbox.oldest.map_or(0.0, |queued_at| now.since(queued_at).as_secs_f64()));
+        for hook in HookKind::ALL {
+            let HookCount { answered, failed } = service.hook_count(hook);
+            for (outcome, count) in [("answered", answered), ("failed", failed)] {
+                let counter = self.hooks.get_or_create(&Asked { hook: hook.as_str(), outcome });
+                counter.inc_by(count - counter.get());
+            }
+        }
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         if let Some((delivery, registry)) = self.delivery.get() {
@@ -126,7 +156,8 @@ impl Metrics {
 }
 
 fn add(to: &Family<Outcome, Counter>, delivered: otp_core::Delivered) {
-    let counts = [("sent", delivered.sent), ("retried", delivered.retried), ("failed", delivered.failed)];
+    let otp_core::Delivered { sent, retried, failed, vetoed } = delivered;
+    let counts = [("sent", sent), ("retried", retried), ("failed", failed), ("vetoed", vetoed)];
     for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         to.get_or_create(&Outcome { outcome }).inc_by(count as u64);
     }

@@ -151,6 +151,7 @@ fn status_of(error: &Error) -> StatusCode {
         Error::IdempotencyConflict => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Conflict(_) | Error::VersionConflict(_) => StatusCode::CONFLICT,
         Error::NoResolver => StatusCode::SERVICE_UNAVAILABLE,
+        Error::HookFailed => StatusCode::BAD_GATEWAY,
         Error::PlanBelowUse(_) => StatusCode::CONFLICT,
         Error::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Store(StoreError::Corrupt(_)) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -190,7 +191,8 @@ impl From<Error> for Problem {
 
 /// What the client is told; of a server error nothing of the inside, which goes to the log.
 fn detail_of(status: StatusCode, error: &Error) -> String {
-    if !status.is_server_error() {
+    // What went wrong is outside, and the log has told of it where it did.
+    if !status.is_server_error() || matches!(error, Error::HookFailed) {
         return error.to_string();
     }
     log_chain(error);

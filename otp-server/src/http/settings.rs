@@ -59,6 +59,10 @@ fn example() -> Map<String, Value> {
             "whatsapp": {"countries": ["DE"], "prices": {"DE": 70000}},
             "host": "login.acme.com",
         },
+        "hooks": {
+            "beforeSend": {"url": "https://acme.com/otp/before-send", "onFailure": "open", "timeoutMillis": 1000},
+            "claims": {"url": "https://acme.com/otp/claims", "onFailure": "closed", "timeoutMillis": 1000},
+        },
         "branding": {
             "appName": "Acme", "supportUrl": "https://acme.com/help", "logoUrl": "https://acme.com/logo.png",
             "brandColor": "#0a7f5a", "footerText": "Acme Ltd, 1 Main Street", "locale": "de-CH",

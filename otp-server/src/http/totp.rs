@@ -15,7 +15,9 @@ use super::App;
 use super::asker::{Asker, Claimant, missing_token};
 use super::auth::{ClientBody, SignedInBody, end_user, mark_replay, text};
 use super::body::Unread;
-use super::docs::{FactorProblems, GuessProblems, InUseProblems, NoFactorProblems, TokenProblems, WriteProblems};
+use super::docs::{
+    FactorProblems, GuessProblems, InUseProblems, NoFactorProblems, SignInProblems, TokenProblems, WriteProblems,
+};
 use super::problem::Problem;
 use super::sessions::Done;
 use super::totp_recovery::RecoveryCodesBody;
@@ -175,7 +177,7 @@ pub enum Enabled {
     security(("accessToken" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
     responses(
         (status = 200, description = "It is in use.", body = Enabled),
-        NoFactorProblems, InUseProblems, GuessProblems, FactorProblems, WriteProblems,
+        SignInProblems, NoFactorProblems, InUseProblems, GuessProblems, FactorProblems, WriteProblems,
     )
 )]
 pub async fn enable(
@@ -320,7 +322,7 @@ pub struct VerifyTotpBody {
     security(("accessToken" = []), ("apiKey" = []), ("apiKeyHeader" = [])),
     responses(
         (status = 200, description = "The session's tokens.", body = SecondSignInBody),
-        NoFactorProblems, GuessProblems, FactorProblems, WriteProblems,
+        SignInProblems, NoFactorProblems, GuessProblems, FactorProblems, WriteProblems,
     )
 )]
 pub async fn verify(

@@ -19,7 +19,9 @@ fn hasty() -> Webhooks {
 async fn answer(reply: impl Fn(&Captured) -> Reply + Send + Sync + 'static) -> Result<Answer, Failure> {
     let capture = Capture::start(reply);
     let headers = vec![("x-acme".to_owned(), Secret::from("7".to_owned()))];
-    hasty().send(Request { url: format!("{}/hooks?a=b", capture.url), headers, body: b"{}".to_vec() }).await
+    hasty()
+        .send(Request { url: format!("{}/hooks?a=b", capture.url), headers, body: b"{}".to_vec(), within: None })
+        .await
 }
 
 #[tokio::test]
@@ -48,6 +50,15 @@ async fn what_it_answers_is_told() {
     assert_eq!(answer.body, b"later");
 }
 
+#[tokio::test]
+async fn a_request_with_a_deadline_of_its_own_is_given_up_then() {
+    let capture = Capture::start(|_| Reply::Drip);
+    let within = Some(Duration::from_millis(100));
+    let request = Request { url: capture.url.clone(), headers: Vec::new(), body: b"{}".to_vec(), within };
+    let patient = Webhooks(Outbound::new().unwrap().within(Duration::from_secs(3_600)));
+    assert_eq!(patient.send(request).await.unwrap_err(), Failure::Timeout);
+}
+
 struct Stage {
     capture: Capture,
     service: Service,
@@ -56,7 +67,11 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let capture = Capture::start(|_| Reply::json(200, "{}"));
+        Self::answering(|_| Reply::json(200, "{}")).await
+    }
+
+    async fn answering(reply: impl Fn(&Captured) -> Reply + Send + Sync + 'static) -> Self {
+        let capture = Capture::start(reply);
         let service = Service::builder(MemoryStore::new(), KeyRing::generate(&SystemRandom));
         let service = service.webhooks(hasty()).webhook_reach(Reach::Anywhere).build();
         let new = NewTenant { plan: Some("pro".to_owned()), ..NewTenant::named("Acme", "ops@acme.com") };

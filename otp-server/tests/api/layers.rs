@@ -134,7 +134,8 @@ async fn the_rules_of_prometheus_name_only_what_is_counted() {
     let world = World::new();
     let customer = world.customer().await;
     world.ask(&customer.key, "ann@example.org").await;
-    world.app.metrics().delivered(Delivered { sent: 1, retried: 1, failed: 1 });
+    world.app.metrics().events_delivered(Delivered { sent: 1, retried: 1, failed: 1, vetoed: 0 });
+    world.app.metrics().delivered(Delivered { sent: 1, retried: 1, failed: 1, vetoed: 1 });
     let config = Config::load(None, Flags::default()).unwrap();
     let delivery = Delivery::of(&config, Arc::new(ManualClock::default())).unwrap_or_else(|error| panic!("{error}"));
     delivery.send(&mail()).await.unwrap();

@@ -22,6 +22,7 @@ mod document;
 mod domains;
 mod factors;
 mod harness;
+mod hooks;
 mod idempotency;
 mod keys;
 mod layers;

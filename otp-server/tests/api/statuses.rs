@@ -11,6 +11,7 @@ use crate::crew::{Crew, member_id};
 use crate::document::{document, documented};
 use crate::factors::{Factor, is_of_factors, of_nobody};
 use crate::harness::{ADMIN, Asked, Customer, SignedIn, SignupMail, World, signup, wrong};
+use crate::hooks;
 use crate::store::Fault;
 
 #[tokio::test]
@@ -494,6 +495,7 @@ impl Stage {
                 self.send(request().raw(format!(" {}", self.body(operation))).once("k")).await
             }
             429 => self.too_many(operation).await,
+            502 => hooks::sign_in_without_claims(&self.world, &self.customer, operation).await,
             500 => self.broken(operation, Fault::Corrupt).await,
             503 => self.broken(operation, Fault::Unavailable).await,
             _ => panic!("nothing produces {status}"),
