@@ -15,6 +15,13 @@ pub enum EventFilter {
     Kind(EventKind),
 }
 
+impl EventFilter {
+    /// Whether events of this kind are meant.
+    pub fn admits(self, kind: EventKind) -> bool {
+        self == EventFilter::All || self == EventFilter::Kind(kind)
+    }
+}
+
 /// The text names no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no event; use `*` for all, or names such as {first}", first = EventKind::ALL[0].as_str())]

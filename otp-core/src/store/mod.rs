@@ -331,8 +331,9 @@ pub trait Store: Send + Sync + 'static {
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Up to `limit` of all things stored, those that stand behind `after`: the records, kind by kind in the order of
-    /// [`Kind::ALL`], then the counts, each in an order of the store's own that never changes. What is written meanwhile
-    /// may or may not be among them. For copies and for checks of the whole.
+    /// [`Kind::ALL`], then the counts, each in an order of the store's own that never changes; of records by tenant and id, or
+    /// by id and tenant. What is written meanwhile may or may not be among them. For copies, for checks of the whole, and for
+    /// whoever looks on.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -177,8 +177,7 @@ impl Endpoint {
 
     /// Whether it wants to hear of such an event.
     pub fn wants(&self, tenant: &Tenant, mode: Mode, kind: EventKind) -> bool {
-        let is_wanted = |filter: &EventFilter| matches!(filter, EventFilter::All) || *filter == EventFilter::Kind(kind);
-        self.is_of(mode) && self.url(tenant).is_some() && self.events(tenant).iter().any(is_wanted)
+        self.is_of(mode) && self.url(tenant).is_some() && self.events(tenant).iter().any(|filter| filter.admits(kind))
     }
 
     /// Whether it hears of what happens in this mode; that of the simple case does of both.

@@ -7,6 +7,7 @@ mod customer;
 mod data;
 mod key;
 mod ledger;
+mod listen;
 mod output;
 mod simulate;
 
@@ -63,6 +64,8 @@ enum Command {
     /// Create, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Print a customer's events as they happen, and send them to a receiver on this machine
+    Listen(listen::Listen),
     /// Copy the database to a new file, also while the server runs
     Backup(data::Backup),
     /// Copy a whole installation to another database, and compare the two
@@ -164,6 +167,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Some(Command::Migrate) => data::migrate(&config),
         Some(Command::Customer(command)) => customer::run(&config, command),
         Some(Command::Key(command)) => key::run(&config, command),
+        Some(Command::Listen(listen)) => listen::run(&config, listen),
         Some(Command::Backup(backup)) => backup.run(&config),
         Some(Command::Restore(restore)) => restore.run(&config),
         Some(Command::Copy(copy)) => copy.run(&config),

@@ -15,6 +15,7 @@ mod deliveries;
 mod erasure;
 mod first_start;
 mod ledger;
+mod listen;
 mod master_key;
 mod postgres;
 mod providers;

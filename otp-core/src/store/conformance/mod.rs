@@ -112,6 +112,7 @@ macro_rules! conformance_tests {
             each_kind_has_a_queue_of_its_own
             a_sweep_removes_what_expired_and_no_more
             everything_is_in_the_inventory_once
+            the_inventory_goes_by_tenant_or_by_id
             a_range_of_counts_is_its_windows_and_no_others
             random_commands_agree_with_memory
             one_passcode_has_one_winner

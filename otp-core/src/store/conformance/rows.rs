@@ -130,6 +130,24 @@ pub async fn everything_is_in_the_inventory_once(fixture: &impl Fixture) {
     }
 }
 
+/// Within a kind the inventory goes by tenant and id, or by id and tenant, so that whoever looks on from a place knows when
+/// they are through.
+pub async fn the_inventory_goes_by_tenant_or_by_id(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let samples = [(1, 1), (2, 2), (1, 3), (2, 4)].map(|(owner, number)| sample(Kind::Event, tenant(owner), number));
+    put(&store, samples).await;
+    let items = store.inventory(None, usize::MAX).await.unwrap();
+    let key = |item: &Item| match item {
+        Item::Record(record) if record.key().kind == Kind::Event => Some(record.key()),
+        _ => None,
+    };
+    let keys: Vec<Key> = items.iter().filter_map(key).collect();
+    assert_eq!(keys.len(), 4);
+    let goes_by_tenant = keys.is_sorted_by_key(|key| (key.tenant, key.id));
+    let goes_by_id = keys.is_sorted_by_key(|key| (key.id, key.tenant));
+    assert!(goes_by_tenant || goes_by_id, "{keys:?}");
+}
+
 /// A range gives the windows of one counter, span, mode and tenant from its first to before its end, with every part, in
 /// their order, within commands and beside them.
 pub async fn a_range_of_counts_is_its_windows_and_no_others(fixture: &impl Fixture) {
