@@ -9,7 +9,7 @@ mod guard;
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
@@ -18,6 +18,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use otp_core::Timestamp;
 use otp_core::destination::NotPublic;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
@@ -171,6 +172,21 @@ impl Answer {
     /// A header, if it is a whole number.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.header(name)?.trim().parse().ok()
+    }
+
+    /// How long it asks to be left alone (`Retry-After`, RFC 9110 section 10.2.3). A date is held against the answer's own,
+    /// where it has one, so that the clocks need not agree; one that is past says nothing.
+    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        if let Some(seconds) = self.number("retry-after") {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = |name| httpdate::parse_http_date(self.header(name)?.trim()).ok();
+        let until = date("retry-after")?;
+        let at = date("date").or_else(|| {
+            let since_epoch = Duration::from_millis(u64::try_from(now.as_millis()).ok()?);
+            SystemTime::UNIX_EPOCH.checked_add(since_epoch)
+        })?;
+        until.duration_since(at).ok()
     }
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
 use otp_core::webhook::{Answer, Failure, Request, WebhookTransport};
+use otp_core::{Clock, SystemClock};
 use tokio::time::timeout;
 
 use crate::outbound::{Guard, Outbound, Unanswered};
@@ -35,7 +36,7 @@ impl WebhookTransport for Webhooks {
         let answer = answer.map_err(|error| failure(&error))?;
         Ok(Answer {
             status: answer.status.as_u16(),
-            retry_after: answer.number("retry-after").map(Duration::from_secs),
+            retry_after: answer.retry_after(SystemClock::default().now()),
             body: answer.body().to_vec(),
         })
     }

@@ -66,8 +66,8 @@ impl Refusal {
 
 /// How long the service asked to be left alone. `ratelimit-reset` is in seconds, `x-ratelimit-reset` a Unix time.
 fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
-    if let Some(seconds) = answer.number("retry-after") {
-        return Some(Duration::from_secs(seconds));
+    if let Some(asked) = answer.retry_after(now) {
+        return Some(asked);
     }
     if answer.status != StatusCode::TOO_MANY_REQUESTS {
         return None;

@@ -42,6 +42,31 @@ async fn redirects_are_answers_and_nobody_goes_there() {
     assert!(elsewhere.is_quiet());
 }
 
+/// One that leads from each place to the next, ten thousand times, and then to a place that takes the event.
+#[tokio::test]
+async fn an_endpoint_that_redirects_for_ever_has_failed_after_the_first() {
+    let stage = Stage::answering(|request| {
+        let step: usize = request.target.trim_start_matches('/').parse().unwrap_or_default();
+        match step {
+            10_000 => Reply::json(200, "{}"),
+            step => {
+                Reply::Raw(format!("HTTP/1.1 307 x\r\nLocation: /{}\r\nContent-Length: 0\r\n\r\n", step + 1).into())
+            }
+        }
+    });
+    let stage = stage.await;
+    let (endpoint, _) = stage.endpoint().await;
+    let to = Address::Email("ann@example.org".parse().unwrap());
+    stage.service.request_otp(&stage.caller, OtpRequest::to(to)).await.unwrap();
+    let came_to = stage.service.deliver_webhooks(10).await.unwrap();
+    assert_eq!((came_to.sent, came_to.retried), (0, 1));
+    assert_eq!(stage.capture.next().target, "/");
+    assert!(stage.capture.is_quiet(), "nobody goes to the next place");
+    let deliveries = stage.service.deliveries(&stage.caller, Default::default(), None, 10).await.unwrap().items;
+    let [delivery] = &deliveries[..] else { panic!("{deliveries:?}") };
+    assert_eq!((delivery.endpoint, delivery.attempts[0].status), (endpoint, Some(307)));
+}
+
 #[tokio::test]
 async fn what_it_answers_is_told() {
     let busy = |_: &Captured| Reply::Answer(503, "Retry-After: 7\r\n", "later".to_owned());
@@ -51,12 +76,46 @@ async fn what_it_answers_is_told() {
 }
 
 #[tokio::test]
+async fn it_may_ask_for_a_pause_in_seconds_or_until_a_date() {
+    let asked = async |headers: &'static str| {
+        answer(move |_| Reply::Answer(429, headers, String::new())).await.unwrap().retry_after
+    };
+    let date = "Date: Sat, 31 Jan 2026 08:15:30 GMT\r\n";
+    let until = |retry: &str| -> &'static str { format!("{date}Retry-After: {retry}\r\n").leak() };
+    let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
+    assert_eq!(asked(until("120")).await, minutes(2));
+    for date in ["Sat, 31 Jan 2026 08:25:30 GMT", "Saturday, 31-Jan-26 08:25:30 GMT", "Sat Jan 31 08:25:30 2026"] {
+        assert_eq!(asked(until(date)).await, minutes(10), "{date}");
+    }
+    for nothing in ["Sat, 31 Jan 2026 08:15:29 GMT", "soon", "-5", "2026-01-31T08:25:30Z"] {
+        assert_eq!(asked(until(nothing)).await, None, "{nothing}");
+    }
+    // Without a date of its own, the answer is read by our clock, which is long past 2026-01-31.
+    let in_the_past = asked("Retry-After: Sat, 31 Jan 2026 08:25:30 GMT\r\n").await;
+    assert_eq!(in_the_past, None);
+    let far = asked("Retry-After: Tue, 31 Dec 2999 23:59:59 GMT\r\n").await.unwrap();
+    assert!(far > Duration::from_secs(86_400), "{far:?}");
+}
+
+#[tokio::test]
 async fn a_request_with_a_deadline_of_its_own_is_given_up_then() {
     let capture = Capture::start(|_| Reply::Drip);
     let within = Some(Duration::from_millis(100));
     let request = Request { url: capture.url.clone(), headers: Vec::new(), body: b"{}".to_vec(), within };
     let patient = Webhooks(Outbound::new().unwrap().within(Duration::from_secs(3_600)));
     assert_eq!(patient.send(request).await.unwrap_err(), Failure::Timeout);
+}
+
+#[tokio::test]
+#[ignore = "takes 15 seconds: run `cargo xtask test`"]
+async fn a_byte_a_second_for_ever_is_listened_to_for_15_seconds() {
+    let capture = Capture::start(|_| Reply::Drip);
+    let webhooks = Webhooks::guarded(Guard::anywhere()).unwrap();
+    let request = Request { url: capture.url.clone(), headers: Vec::new(), body: b"{}".to_vec(), within: None };
+    let began = tokio::time::Instant::now();
+    assert_eq!(webhooks.send(request).await.unwrap_err(), Failure::Timeout);
+    let took = began.elapsed().as_secs_f64();
+    assert!((15.0..17.0).contains(&took), "{took}");
 }
 
 struct Stage {

@@ -176,6 +176,10 @@ impl Server {
         self.call(&format!("POST {path}"), &format!("X-OTP-API-Key: {key}\r\nContent-Type: application/json\r\n"), body)
     }
 
+    pub fn put(&self, path: &str, key: &str, body: &str) -> (u16, String) {
+        self.call(&format!("PUT {path}"), &format!("X-OTP-API-Key: {key}\r\nContent-Type: application/json\r\n"), body)
+    }
+
     pub fn fetch(&self, path: &str, headers: &str) -> (u16, String) {
         self.call(&format!("GET {path}"), headers, "")
     }
