@@ -13,7 +13,7 @@ use otp_benches::world::{World, address, now};
 use otp_core::store::{
     Decide, Item, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
 };
-use otp_core::{OtpRequest, OtpVerification, Timestamp};
+use otp_core::{OtpRequest, OtpVerification, TenantId, Timestamp};
 
 /// Takes the next command away instead of running it.
 #[derive(Default)]
@@ -61,6 +61,10 @@ impl Store for Trap {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.store.sweep(now, limit).await
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.store.forget_counts(tenant, limit).await
     }
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {

@@ -143,6 +143,15 @@ impl Store for JsonLines {
         Ok(count)
     }
 
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let mut state = self.state()?;
+        let theirs = state.tables.counts.keys().filter(|count| count.tenant() == tenant);
+        let removed: Vec<Change> = theirs.map(|count| Change::Forget(*count)).take(limit).collect();
+        let count = removed.len();
+        state.commit(removed)?;
+        Ok(count)
+    }
+
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
         let state = self.state()?;
         let records = state.tables.records.values().cloned().map(|record| Item::Record(record.into()));

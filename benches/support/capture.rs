@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use otp_core::Timestamp;
 use otp_core::store::{
     Changes, Decide, Due, Item, Key, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, SmallBytes,
     Snapshot, Store, StoreError,
 };
 use otp_core::usage::CounterKey;
+use otp_core::{TenantId, Timestamp};
 
 /// What one command writes: rows as a store has them, with nothing left to be turned into text.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +115,10 @@ impl Store for Capture {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.store.sweep(now, limit).await
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.store.forget_counts(tenant, limit).await
     }
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {

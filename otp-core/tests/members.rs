@@ -5,73 +5,15 @@
 
 mod common;
 
+use common::members::{PASSWORD, Plays, secret};
 use common::*;
 use otp_core::audit::{Action, Actor, Audit};
 use otp_core::member::{Invitation, Member, MemberSession, Membership, Role, Seat};
-use otp_core::store::{Item, Store};
+use otp_core::store::Item;
 use otp_core::tenant::Tenant;
 use otp_core::*;
 
 const ANN: &str = "Ann@Acme.example";
-const PASSWORD: &str = "eleven pears in a teapot";
-
-fn secret(text: &str) -> Secret {
-    Secret::from(text.to_owned())
-}
-
-trait Plays {
-    fn register(&self, email: &str) -> MemberView;
-    fn let_in(&self, email: &str) -> MemberCaller;
-    fn code(&self, email: &str) -> String;
-    fn app(&self, by: &MemberCaller) -> TenantId;
-    fn join(&self, by: &MemberCaller, app: TenantId, email: &str, role: Role) -> MemberCaller;
-    fn everything(&self) -> Vec<Item>;
-}
-
-impl Plays for World {
-    fn register(&self, email: &str) -> MemberView {
-        let new = NewMember {
-            email: email.to_owned(),
-            password: secret(PASSWORD),
-            name: Some("Somebody Special".to_owned()),
-            client: Client::default(),
-        };
-        wait(self.service.register_member(new)).unwrap();
-        self.deliver();
-        wait(self.service.confirm_member(email, &self.inbox.code_to(email), &Client::default())).unwrap()
-    }
-
-    fn code(&self, email: &str) -> String {
-        wait(self.service.request_member_code(email, &Client::default())).unwrap();
-        self.deliver();
-        self.inbox.code_to(email)
-    }
-
-    fn let_in(&self, email: &str) -> MemberCaller {
-        let proof = MemberProof::Code(self.code(email));
-        let signed_in = wait(self.service.sign_in_member(email, proof, true, &Client::default())).unwrap();
-        wait(self.service.member(signed_in.token.expose())).unwrap()
-    }
-
-    fn app(&self, by: &MemberCaller) -> TenantId {
-        let new = NewApp { name: "Acme".to_owned(), ..NewApp::default() };
-        wait(self.service.create_app(by, new)).unwrap().id
-    }
-
-    fn join(&self, by: &MemberCaller, app: TenantId, email: &str, role: Role) -> MemberCaller {
-        self.register(email);
-        wait(self.service.invite(by, app, email, role)).unwrap();
-        self.deliver();
-        let code = self.inbox.code_to(email);
-        let joined = self.let_in(email);
-        wait(self.service.accept_invitation(&joined, &code)).unwrap();
-        joined
-    }
-
-    fn everything(&self) -> Vec<Item> {
-        wait(self.store.inventory(None, usize::MAX)).unwrap()
-    }
-}
 
 #[test]
 fn what_is_kept_of_a_member_is_sealed_or_digested() {
@@ -245,10 +187,7 @@ fn nothing_is_left_of_a_tenant_that_was_erased_and_nothing_of_others_goes() {
         world.sign_in(&caller, "user@example.org");
         world.request_to(&caller, "other@example.org").unwrap();
     }
-    let held = |tenant: TenantId| {
-        let is_theirs = |item: &&Item| matches!(item, Item::Record(record) if record.key().tenant == tenant);
-        world.everything().iter().filter(is_theirs).count()
-    };
+    let held = |tenant: TenantId| world.held(tenant).len();
     wait(world.service.delete_app(&ann, app)).unwrap();
     let before = held(kept);
     world.clock.advance(30 * DAY - MILLI);
@@ -263,5 +202,43 @@ fn nothing_is_left_of_a_tenant_that_was_erased_and_nothing_of_others_goes() {
     assert_eq!(world.owned::<Member>(TenantId::INSTALLATION.as_bytes().into()).len(), 2);
     let told = |line: &Audit| line.action == Action::TenantErased && line.target == app.to_string();
     assert!(world.committed::<Audit>().iter().any(told));
+    assert_eq!(wait(world.service.erase_tenants()).unwrap(), 0);
+}
+
+#[test]
+fn an_erasure_that_is_broken_off_anywhere_is_finished_by_the_next_run() {
+    let world = World::new();
+    world.register(ANN);
+    let ann = world.let_in(ANN);
+    let (app, kept) = (world.app(&ann), world.app(&ann));
+    for tenant in [app, kept] {
+        let caller = world.caller(tenant, Mode::Live);
+        (0..40).for_each(|number| drop(world.sign_in(&caller, &format!("user{number}@example.org"))));
+    }
+    wait(world.service.delete_app(&ann, app)).unwrap();
+    let before = world.held(kept).len();
+    world.clock.advance(30 * DAY);
+    let all = world.held(app);
+    assert!(all.iter().filter(|item| matches!(item, Item::Count(..))).count() > 5);
+    // The store fails after one commit, after two, after three.
+    let (mut left, mut broken_off) = (all.len(), 0);
+    for commits in 1.. {
+        world.store.fail_after(commits);
+        let run = wait(world.service.erase_tenants());
+        world.store.mend();
+        if run.is_ok() {
+            break;
+        }
+        broken_off += 1;
+        assert!(world.record::<Tenant>(app, app.as_bytes()).is_some(), "the tenant goes last");
+        let now = world.held(app).len();
+        assert!(now <= left, "nothing comes back");
+        left = now;
+    }
+    assert!(broken_off > 1, "{broken_off}");
+    assert_eq!((world.held(app).len(), world.held(kept).len()), (0, before));
+    assert!(world.record::<Tenant>(app, app.as_bytes()).is_none());
+    let told = |line: &&Audit| line.action == Action::TenantErased;
+    assert_eq!(world.committed::<Audit>().iter().filter(told).count(), 1, "and that is told once");
     assert_eq!(wait(world.service.erase_tenants()).unwrap(), 0);
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use otp_core::Timestamp;
 use otp_core::store::{Key, Kind, Lease, LeaseId, Record, Settled};
+use otp_core::{TenantId, Timestamp};
 
 use crate::error::Broken;
 use crate::rows::{self, Bytes, clamp};
@@ -90,4 +90,9 @@ pub(crate) async fn sweep(session: &mut Session, now: Timestamp, limit: usize) -
         removed += session.write_alone(vec![Step::Call(query, params)]).await?.concat().len();
     }
     Ok(removed)
+}
+
+pub(crate) async fn forget_counts(session: &mut Session, tenant: TenantId, limit: usize) -> Result<usize, Broken> {
+    let params = vec![Box::new(tenant.as_bytes().to_vec()) as _, Box::new(clamp(limit as u64)) as _];
+    Ok(session.write_alone(vec![Step::Call(Query::ForgetCounters, params)]).await?.concat().len())
 }

@@ -44,8 +44,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use otp_core::Timestamp;
 use otp_core::store::{Decide, Item, Kind, Lease, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
+use otp_core::{TenantId, Timestamp};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -233,6 +233,10 @@ impl Store for PostgresStore {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.run(move |session| Box::pin(leases::sweep(session, now, limit))).await
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.run(move |session| Box::pin(leases::forget_counts(session, tenant, limit))).await
     }
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {

@@ -49,6 +49,7 @@ pub(crate) enum Query {
     AddTo,
     Guard,
     SweepCounters,
+    ForgetCounters,
     Noted,
     Note,
     Inventory,
@@ -56,7 +57,7 @@ pub(crate) enum Query {
     Of(Kind, Op),
 }
 
-const SINGLE: [&str; 9] = [
+const SINGLE: [&str; 10] = [
     "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k",
     "SELECT c.tenant, c.key, c.value FROM unnest($1::bytea[], $2::bytea[]) AS k (tenant, key) \
      JOIN counter c ON c.tenant = k.tenant AND c.key = k.key",
@@ -69,6 +70,8 @@ const SINGLE: [&str; 9] = [
     "WITH stale AS MATERIALIZED (SELECT tenant, key FROM counter WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 \
      FOR UPDATE SKIP LOCKED) \
      DELETE FROM counter c USING stale WHERE c.tenant = stale.tenant AND c.key = stale.key RETURNING 1",
+    "WITH k AS MATERIALIZED (SELECT tenant, key FROM counter WHERE tenant = $1 ORDER BY key LIMIT $2 FOR UPDATE) \
+     DELETE FROM counter c USING k WHERE c.tenant = k.tenant AND c.key = k.key RETURNING 1",
     "SELECT value FROM meta WHERE name = $1",
     "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     "SELECT tenant, key, value FROM counter WHERE (tenant, key) > ($1, $2) ORDER BY tenant, key LIMIT $3",
@@ -84,10 +87,11 @@ impl Query {
             Query::AddTo => 2,
             Query::Guard => 3,
             Query::SweepCounters => 4,
-            Query::Noted => 5,
-            Query::Note => 6,
-            Query::Inventory => 7,
-            Query::CountRanges => 8,
+            Query::ForgetCounters => 5,
+            Query::Noted => 6,
+            Query::Note => 7,
+            Query::Inventory => 8,
+            Query::CountRanges => 9,
             Query::Of(kind, op) => SINGLE.len() + kind as usize * OPS.len() + op as usize,
         }
     }

@@ -34,8 +34,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use otp_core::Timestamp;
 use otp_core::store::{Decide, Item, Kind, Lease, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
+use otp_core::{TenantId, Timestamp};
 use rusqlite::OptionalExtension;
 
 pub use error::{BackupError, OpenError};
@@ -182,6 +182,10 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.count(Work::Sweep(now, limit)).await
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.count(Work::ForgetCounts(tenant, limit)).await
     }
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {

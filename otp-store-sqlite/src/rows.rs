@@ -218,6 +218,18 @@ pub(crate) fn lease(db: &mut impl Prepared, key: &Key, due: Due) -> Result<()> {
     })
 }
 
+/// Removes up to `limit` counts of a tenant; gives how many.
+pub(crate) fn forget_counts(db: &mut impl Prepared, tenant: TenantId, limit: usize) -> Result<usize> {
+    // Behind the tenant stands the mode, which is a letter.
+    let past = [tenant.as_bytes().as_slice(), &[0xff]].concat();
+    db.with(Query::ForgetCounters, |forget| {
+        forget.raw_bind_parameter(1, tenant.as_bytes().as_slice())?;
+        forget.raw_bind_parameter(2, past.as_slice())?;
+        forget.raw_bind_parameter(3, clamp(limit as u64))?;
+        forget.raw_execute()
+    })
+}
+
 /// Removes up to `limit` rows that expired before `now`; gives how many.
 pub(crate) fn sweep(db: &mut impl Prepared, query: Query, now: Timestamp, limit: usize) -> Result<usize> {
     db.with(query, |sweep| {

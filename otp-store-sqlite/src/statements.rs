@@ -45,12 +45,13 @@ pub(crate) enum Query {
     Count,
     AddTo,
     SweepCounters,
+    ForgetCounters,
     Counts,
     CountRange,
     Of(Kind, Op),
 }
 
-const SINGLE: [&str; 9] = [
+const SINGLE: [&str; 10] = [
     "BEGIN IMMEDIATE",
     "BEGIN",
     "COMMIT",
@@ -59,6 +60,7 @@ const SINGLE: [&str; 9] = [
     "INSERT INTO counter (key, value, expires_at) VALUES (?1, ?2, ?3) \
      ON CONFLICT (key) DO UPDATE SET value = value + excluded.value",
     "DELETE FROM counter WHERE rowid IN (SELECT rowid FROM counter WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
+    "DELETE FROM counter WHERE rowid IN (SELECT rowid FROM counter WHERE key >= ?1 AND key < ?2 LIMIT ?3)",
     "SELECT key, value FROM counter WHERE key > ?1 ORDER BY key LIMIT ?2",
     "SELECT key, value FROM counter WHERE key >= ?1 AND key < ?2 ORDER BY key",
 ];
@@ -73,8 +75,9 @@ impl Query {
             Query::Count => 4,
             Query::AddTo => 5,
             Query::SweepCounters => 6,
-            Query::Counts => 7,
-            Query::CountRange => 8,
+            Query::ForgetCounters => 7,
+            Query::Counts => 8,
+            Query::CountRange => 9,
             Query::Of(kind, op) => SINGLE.len() + kind as usize * OPS.len() + op as usize,
         }
     }
@@ -240,9 +243,9 @@ mod tests {
         let of_kind =
             |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, kind.shape()));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
-        for query in
-            of_kinds.chain([Query::Count, Query::AddTo, Query::SweepCounters, Query::Counts, Query::CountRange])
-        {
+        let of_counts =
+            [Query::Count, Query::AddTo, Query::SweepCounters, Query::ForgetCounters, Query::Counts, Query::CountRange];
+        for query in of_kinds.chain(of_counts) {
             let text = texts.of(query);
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
             let plan: Vec<String> = explain.raw_query().mapped(|row| row.get(3)).map(Result::unwrap).collect();

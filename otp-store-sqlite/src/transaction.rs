@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use otp_core::Timestamp;
 use otp_core::store::{Changes, Decide, Due, Kind, Lease, Read, Reads, Record, Settled, Snapshot, StoreError};
 use otp_core::usage::CounterKey;
+use otp_core::{TenantId, Timestamp};
 
 use crate::error::Failure;
 use crate::rows;
@@ -20,6 +20,7 @@ pub(crate) enum Work {
     Claim(Kind, Lease, usize),
     Settle(Vec<Settled>),
     Sweep(Timestamp, usize),
+    ForgetCounts(TenantId, usize),
 }
 
 /// What became of it.
@@ -86,6 +87,7 @@ impl<'a> Transaction<'a> {
             Work::Claim(queue, lease, limit) => self.claim(*queue, *lease, *limit).map(Done::Claimed),
             Work::Settle(settled) => self.settle(settled).map(Done::Count),
             Work::Sweep(now, limit) => self.sweep(*now, *limit).map(Done::Count),
+            Work::ForgetCounts(tenant, limit) => self.forget_counts(*tenant, *limit).map(Done::Count),
         }
     }
 
@@ -207,6 +209,11 @@ impl<'a> Transaction<'a> {
         self.write_counts()?;
         removed += rows::sweep(&mut self.db, Query::SweepCounters, now, limit - removed)?;
         Ok(removed)
+    }
+
+    fn forget_counts(&mut self, tenant: TenantId, limit: usize) -> Result<usize, Failure> {
+        self.write_counts()?;
+        Ok(rows::forget_counts(&mut self.db, tenant, limit)?)
     }
 
     /// Writes what was added to the counts, and forgets what they were.

@@ -18,8 +18,8 @@ const PAGE: usize = 500;
 const TENANTS: usize = 200;
 
 impl Service {
-    /// Erases the tenants that were ended by an owner 30 days ago: every record of every kind, the tenant itself last, so that
-    /// a run that was broken off is done again. Gives how many. What stays are counts, which tell of nobody. Once a day is
+    /// Erases the tenants that were ended by an owner 30 days ago: every record of every kind, then what was counted, the
+    /// tenant itself last, so that a run that was broken off is done again. Gives how many. Once a day is
     /// enough; where nothing is due it costs a list of the tenants, else a look at all that is stored.
     ///
     /// # Errors
@@ -41,6 +41,9 @@ impl Service {
             let_others().await;
         }
         for tenant in &due {
+            while self.inner.store.forget_counts(*tenant, PAGE).await? > 0 {
+                let_others().await;
+            }
             let trail = self.trail_of_installation(Actor::Service, &Client::default());
             self.change(FinishErasure { tenant: *tenant, trail }).await?;
         }

@@ -108,6 +108,16 @@ impl Store for MemoryStore {
         Ok(keys.len() + counters.len())
     }
 
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let mut tables = self.tables();
+        let theirs = |counter: &&CounterKey| counter.tenant() == tenant;
+        let counters: Vec<CounterKey> = tables.counters.keys().filter(theirs).take(limit).copied().collect();
+        for counter in &counters {
+            tables.counters.remove(counter);
+        }
+        Ok(counters.len())
+    }
+
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {
         let tables = self.tables();
         let mut keys: Vec<&Key> = match after {

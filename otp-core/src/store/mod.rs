@@ -5,7 +5,7 @@
 //! store has to have:
 //!
 //! 1. [`Store::transact`] is atomic, durable before `Ok`, and as if the commands of one scope ran one after another.
-//! 2. Counters change only by [`Add`]. If a guard (`at_most`) would be passed, or a record to be created exists, nothing
+//! 2. Counters change only by [`Add`], until they are swept or forgotten. If a guard (`at_most`) would be passed, or a record to be created exists, nothing
 //!    is written and the store loads and decides again: the command then sees why.
 //! 3. Absent rows are covered by the scope: two first verifications create one user.
 //! 4. Commands may share a commit; a later one sees the changes of the earlier ones; one that fails or panics takes no
@@ -330,6 +330,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
+    /// Removes up to `limit` counts of a tenant, of both its modes; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError>;
+
     /// Up to `limit` of all things stored, those that stand behind `after`: the records, kind by kind in the order of
     /// [`Kind::ALL`], then the counts, each in an order of the store's own that never changes; of records by tenant and id, or
     /// by id and tenant. What is written meanwhile may or may not be among them. For copies, for checks of the whole, and for
@@ -360,6 +366,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         (**self).sweep(now, limit).await
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        (**self).forget_counts(tenant, limit).await
     }
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {

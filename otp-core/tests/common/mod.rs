@@ -3,6 +3,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // every test file is a program of its own and uses its part
 
+pub mod members;
 mod probe;
 mod receiver;
 
@@ -22,6 +23,7 @@ use otp_core::event::{Event, EventKind};
 use otp_core::message::{Mailer, Outgoing, Receipt, SendError};
 use otp_core::store::{FromRecord, Item, Key, Kind, Read, Record, SmallBytes, Store, Stored};
 use otp_core::tenant::{Settings, Tenant};
+use otp_core::totp::{Digits, HashAlgorithm, OtpSecret, Period, hotp};
 use otp_core::usage::{Counter, CounterKey, Span};
 use otp_core::*;
 
@@ -108,6 +110,31 @@ pub fn new_key(key_type: KeyType, mode: Mode) -> NewApiKey {
         expires_at: None,
         idempotency: None,
     }
+}
+
+/// What an app holds that scanned a picture.
+pub struct App(OtpSecret);
+
+impl App {
+    pub fn of(enrolment: &TotpEnrolment) -> Self {
+        Self(enrolment.secret.expose().parse().unwrap())
+    }
+
+    pub fn shows(&self, at: Timestamp) -> String {
+        Digits::SIX.of(hotp(HashAlgorithm::Sha1, self.0.as_bytes(), Period::USUAL.step_at(at)))
+    }
+
+    pub fn proof(&self, at: Timestamp) -> SecondFactorProof {
+        otp(&self.shows(at))
+    }
+}
+
+pub fn otp(code: &str) -> SecondFactorProof {
+    SecondFactorProof::Otp(Secret::from(code.to_owned()))
+}
+
+pub fn recovery(code: &Secret) -> SecondFactorProof {
+    SecondFactorProof::RecoveryCode(code.clone())
 }
 
 type Hook = Box<dyn Fn(&Outgoing) + Send + Sync>;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use async_trait::async_trait;
-use otp_core::Timestamp;
 use otp_core::store::{
     Changes, Decide, Item, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
 };
+use otp_core::{TenantId, Timestamp};
 
 /// How the store fails from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Probe {
     pub fault: Mutex<Option<Fault>>,
     pub commits: Mutex<Vec<Changes>>,
     pub reads: AtomicUsize,
+    /// Writes that succeed before the disk is gone.
+    pub writes_left: Mutex<Option<usize>>,
 }
 
 impl Probe {
@@ -42,8 +44,25 @@ impl Probe {
         *self.fault.lock().unwrap() = Some(fault);
     }
 
+    /// So many writes succeed, and then the disk is gone.
+    pub fn fail_after(&self, writes: usize) {
+        *self.writes_left.lock().unwrap() = Some(writes);
+    }
+
     pub fn mend(&self) {
         *self.fault.lock().unwrap() = None;
+        *self.writes_left.lock().unwrap() = None;
+    }
+
+    fn write(&self) -> Result<(), StoreError> {
+        match &mut *self.writes_left.lock().unwrap() {
+            Some(0) => Err(unavailable()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn fault(&self) -> Option<Fault> {
@@ -85,6 +104,7 @@ impl Store for Probe {
             *noted.lock().unwrap() = changes.clone();
             changes
         });
+        self.write()?;
         match self.fault() {
             Some(Fault::Busy) => return Err(StoreError::Busy),
             Some(Fault::Unavailable | Fault::ReadOnly) => return Err(unavailable()),
@@ -136,6 +156,14 @@ impl Store for Probe {
         match self.fault() {
             Some(Fault::Unavailable | Fault::ReadOnly) => Err(unavailable()),
             _ => self.inner.sweep(now, limit).await,
+        }
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.write()?;
+        match self.fault() {
+            Some(Fault::Unavailable | Fault::ReadOnly) => Err(unavailable()),
+            _ => self.inner.forget_counts(tenant, limit).await,
         }
     }
 

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use otp_core::Timestamp;
 use otp_core::store::{
     Decide, Item, Kind, Lease, MemoryStore, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
 };
+use otp_core::{TenantId, Timestamp};
 use tokio::sync::Semaphore;
 
 /// How the store fails from now on.
@@ -118,6 +118,11 @@ impl Store for TestStore {
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.readable()?;
         self.inner.sweep(now, limit).await
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.readable()?;
+        self.inner.forget_counts(tenant, limit).await
     }
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {

@@ -8,6 +8,7 @@ use super::Fixture;
 use super::support::{RACERS, count, race};
 use crate::clock::{ManualClock, Timestamp};
 use crate::error::Error;
+use crate::id::TenantId;
 use crate::random::SystemRandom;
 use crate::secret::KeyRing;
 use crate::service::{Caller, NewTenant, OtpChallenge, OtpRequest, OtpVerification, Service, SignedIn};
@@ -196,6 +197,10 @@ impl Store for AskingTwice {
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.0.sweep(now, limit).await
+    }
+
+    async fn forget_counts(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        self.0.forget_counts(tenant, limit).await
     }
 
     async fn inventory(&self, after: Option<Place>, limit: usize) -> Result<Vec<Item>, StoreError> {

@@ -111,6 +111,7 @@ macro_rules! conformance_tests {
             what_is_settled_stays_settled
             each_kind_has_a_queue_of_its_own
             a_sweep_removes_what_expired_and_no_more
+            the_counts_of_a_tenant_are_forgotten_and_no_others
             everything_is_in_the_inventory_once
             the_inventory_goes_by_tenant_or_by_id
             a_range_of_counts_is_its_windows_and_no_others

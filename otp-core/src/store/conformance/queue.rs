@@ -8,6 +8,7 @@ use super::Fixture;
 use super::samples::{NOW, message, recipient, register, sample, tenant};
 use super::support::{after, count, counter, find, lease, put, race, record, write};
 use crate::clock::Timestamp;
+use crate::id::TenantId;
 use crate::message::{Message, MessageState};
 use crate::store::{Add, Changes, Due, Key, Kind, Lease, LeaseId, Read, Record, Settled, Store, Stored};
 use crate::tenant::{Mode, Space};
@@ -181,6 +182,36 @@ pub async fn a_sweep_removes_what_expired_and_no_more(fixture: &impl Fixture) {
     }
     assert_eq!(count(&store, kept).await, 1);
     assert_eq!(store.sweep(Timestamp::from_millis(i64::MAX), 0).await.unwrap(), 0);
+}
+
+/// The counts of one tenant go, of both modes and whatever they count, and nobody else's; a limit is kept.
+pub async fn the_counts_of_a_tenant_are_forgotten_and_no_others(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let neighbours = [[6; 16], [7; 16], [8; 16]].map(TenantId::from_bytes);
+    let counters = [Counter::OtpRequests, Counter::RequestsFrom([0xff; 16]), Counter::PrefixSends([0; 16])];
+    let of = |tenant| {
+        let spaces = Mode::ALL.map(|mode| Space { tenant, mode });
+        let each = move |space| counters.map(|counter| CounterKey::at(space, counter, Span::Hour, NOW));
+        spaces.into_iter().flat_map(each)
+    };
+    let adds = neighbours.into_iter().flat_map(of).map(Add::one).collect();
+    write(&store, Changes { adds, ..Changes::none() }).await;
+    let mut removed = Vec::new();
+    while removed.last() != Some(&0) {
+        removed.push(store.forget_counts(neighbours[1], 4).await.unwrap());
+    }
+    assert_eq!(removed, [4, 2, 0]);
+    for (number, tenant) in neighbours.into_iter().enumerate() {
+        for counter in of(tenant) {
+            assert_eq!(count(&store, counter).await, u64::from(number != 1), "{counter:?}");
+        }
+    }
+    // What is counted from then on counts from nothing.
+    let adds = of(neighbours[1]).map(Add::one).collect();
+    write(&store, Changes { adds, ..Changes::none() }).await;
+    for counter in of(neighbours[1]) {
+        assert_eq!(count(&store, counter).await, 1);
+    }
 }
 
 fn space(number: u64) -> Space {
