@@ -11,6 +11,7 @@ mod pending;
 mod qr;
 mod recovery;
 mod secret;
+mod step;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -25,6 +26,7 @@ pub use qr::QrPicture;
 pub(crate) use recovery::digest_of;
 pub use recovery::{InvalidRecoveryCode, RECOVERY_CODES, RecoveryCode, RecoverySet};
 pub use secret::{InvalidOtpSecret, OtpSecret};
+pub use step::Totp;
 pub use trust::TrustedDevice;
 pub(crate) use trust::{MFA_TOKEN, MOST_TRUSTED, NewToken, TRUST_TOKEN};
 pub use uri::KeyUri;

@@ -10,6 +10,7 @@ use crate::process::{self, cargo};
 /// Those that take no disk first.
 const BENCHES: [&str; 11] = [
     "passcode",
+    "totp",
     "token",
     "api_key",
     "decide",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digits, HashAlgorithm, Period, RecoverySet, TypedOtp, hotp};
+use super::{Digits, HashAlgorithm, Period, RecoverySet, Totp, TypedOtp, hotp};
 use crate::clock::Timestamp;
 use crate::secret::{CannotOpen, Digest32, Sealed, TenantKeys};
 use crate::store::{Key, Kind, Stored};
@@ -18,8 +18,6 @@ pub const GUESS_WINDOW: Duration = Duration::from_secs(300);
 /// How long a device may wait for its first code.
 pub const PENDING_FOR: Duration = Duration::from_secs(3600);
 
-/// Steps before and behind this one whose codes are taken, for clocks that differ and codes that travel (RFC 6238, 5.2).
-const STEPS_AROUND: u64 = 1;
 /// Counters ahead of the next one that are tried (RFC 4226, 7.4): codes that were made and never said.
 const LOOK_AHEAD: u64 = 10;
 /// Counters among which two consecutive codes are looked for.
@@ -223,12 +221,12 @@ impl TotpDevice {
 
     fn accept(&mut self, keys: &TenantKeys, code: &TypedOtp, now: Timestamp) -> Result<bool, CannotOpen> {
         let secret = keys.open(&Self::place(&self.holder), &self.secret)?;
-        let is_right = |counter: &u64| code.is(&self.digits.of(hotp(self.algorithm, &secret, *counter)));
+        let (algorithm, digits) = (self.algorithm, self.digits);
+        let is_right = |counter: &u64| code.is(&digits.of(hotp(algorithm, &secret, *counter)));
         match &mut self.moving {
             Moving::Totp { period, accepted } => {
-                let step = period.step_at(now);
-                let mut around = step.saturating_sub(STEPS_AROUND)..=step + STEPS_AROUND;
-                let found = around.find(|step| accepted.is_none_or(|accepted| *step > accepted) && is_right(step));
+                let totp = Totp { algorithm, digits, period: *period, secret: &secret };
+                let found = totp.step_of(code, *accepted, now);
                 *accepted = found.or(*accepted);
                 Ok(found.is_some())
             }
