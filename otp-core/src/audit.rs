@@ -127,6 +127,22 @@ actions! {
     MemberSignedOut = "member.signed_out";
     /// A member set a new password.
     PasswordChanged = "member.password_changed";
+    /// A member's password or code was right, and the second factor is to follow.
+    SecondFactorAwaited = "member.second_factor_awaited";
+    /// A member showed a second factor that was wrong.
+    SecondFactorFailed = "member.second_factor_failed";
+    /// A signed-in member showed the second factor again.
+    MemberSteppedUp = "member.stepped_up";
+    /// A member was given the secret of an authenticator.
+    MemberTotpRegistered = "member.totp_registered";
+    /// A member put an authenticator in use.
+    MemberTotpEnabled = "member.totp_enabled";
+    /// A member took its authenticator away.
+    MemberTotpDisabled = "member.totp_disabled";
+    /// A member was given new recovery codes.
+    RecoveryCodesRenewed = "member.recovery_codes_renewed";
+    /// The operator took a member's authenticator away.
+    MemberTotpReset = "member.totp_reset";
     /// Somebody was asked to join a team.
     MemberInvited = "member.invited";
     /// An invitation was taken back.

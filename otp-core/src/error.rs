@@ -7,7 +7,7 @@ use crate::message::Channel;
 use crate::numbering::Country;
 use crate::password::Busy;
 use crate::secret::CannotOpen;
-use crate::service::SecondFactorRequired;
+use crate::service::{SecondFactorOfMember, SecondFactorRequired};
 use crate::store::StoreError;
 use crate::suppression::SuppressionReason;
 use crate::tenant::TenantStatus;
@@ -165,6 +165,15 @@ pub enum Error {
         "show the second factor: send otp or recoveryCode, or call POST /auth/totp/verify up to five minutes before"
     )]
     StepUpRequired,
+    /// A member's password or code was right, and its second factor has to follow. Nothing went wrong: go on with the token.
+    #[error("the password or the code was right; a second factor has to follow")]
+    SecondFactorOfMember(Box<SecondFactorOfMember>),
+    /// The member did not show lately that it is there.
+    #[error(
+        "this takes a second factor shown within the last ten minutes (POST /api/auth/totp/verify), or without an \
+         authenticator a sign-in (POST /api/auth/login)"
+    )]
+    MemberStepUpRequired,
     /// What was named does not exist, or is not the caller's.
     #[error("{0} not found")]
     NotFound(&'static str),
@@ -244,7 +253,8 @@ impl Error {
             Error::RefreshTokenReused => "refresh_token_reused",
             Error::SecondFactorRequired(_) => "mfa_required",
             Error::InvalidMfaToken => "invalid_mfa_token",
-            Error::StepUpRequired => "step_up_required",
+            Error::SecondFactorOfMember(_) => "mfa_required",
+            Error::StepUpRequired | Error::MemberStepUpRequired => "step_up_required",
             Error::NotFound(_) => "not_found",
             Error::IdempotencyConflict => "idempotency_conflict",
             Error::Conflict(_) => "conflict",

@@ -5,6 +5,7 @@
 
 mod code;
 mod session;
+mod sign_in;
 mod team;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,10 @@ use crate::tenant::Space;
 
 pub use code::{CodeUse, MemberCode};
 pub(crate) use code::{Guess, Registrant};
-pub use session::{ABSOLUTE, IDLE, MemberSession};
-pub(crate) use session::{SESSIONS, csrf_token, new_session_token};
+pub use session::{ABSOLUTE, FRESH_FOR, IDLE, MemberSession};
+pub(crate) use session::{SESSIONS, csrf_token, is_for_program, new_session_token};
+pub use sign_in::MemberSignIn;
+pub(crate) use sign_in::SIGN_INS;
 pub(crate) use team::InvitationProof;
 pub use team::{INVITED_FOR, Invitation, Membership, Permission, Role, Seat, TEAM};
 

@@ -38,6 +38,18 @@ pub struct About {
     pub name: String,
 }
 
+/// What became of a member's second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FactorChange {
+    /// An authenticator is in use.
+    Enabled,
+    /// The member took it away.
+    Disabled,
+    /// The operator took it away.
+    Reset,
+}
+
 /// What is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -73,6 +85,13 @@ pub enum Notice {
     },
     /// A member's password was changed.
     PasswordChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// A member's second factor was changed.
+    SecondFactorChanged {
+        /// To what.
+        change: FactorChange,
         /// When.
         at: Timestamp,
     },
@@ -167,6 +186,8 @@ pub enum NoticeKind {
     MemberCode,
     /// [`Notice::PasswordChanged`].
     PasswordChanged,
+    /// [`Notice::SecondFactorChanged`].
+    SecondFactorChanged,
     /// [`Notice::Invitation`].
     Invitation,
     /// [`Notice::StatusChanged`].
@@ -192,6 +213,7 @@ impl Notice {
             Notice::Welcome { .. } => NoticeKind::Welcome,
             Notice::MemberCode { .. } => NoticeKind::MemberCode,
             Notice::PasswordChanged { .. } => NoticeKind::PasswordChanged,
+            Notice::SecondFactorChanged { .. } => NoticeKind::SecondFactorChanged,
             Notice::Invitation { .. } => NoticeKind::Invitation,
             Notice::StatusChanged { .. } => NoticeKind::StatusChanged,
             Notice::Quota { .. } => NoticeKind::Quota,

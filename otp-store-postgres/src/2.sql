@@ -185,3 +185,10 @@ CREATE TABLE "provider" (
     PRIMARY KEY (tenant, id)
 ) WITH (fillfactor = 85);
 CREATE INDEX provider_owner ON "provider" (owner, id);
+
+CREATE TABLE "member_sign_in" (
+    tenant bytea NOT NULL, id bytea NOT NULL, owner bytea NOT NULL, expires_at bigint, body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITH (fillfactor = 85);
+CREATE INDEX member_sign_in_owner ON "member_sign_in" (owner, id);
+CREATE INDEX member_sign_in_expires ON "member_sign_in" (expires_at) WHERE expires_at IS NOT NULL;

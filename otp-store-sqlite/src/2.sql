@@ -195,3 +195,10 @@ CREATE TABLE provider (
     PRIMARY KEY (id, tenant)
 ) STRICT;
 CREATE INDEX provider_owner ON provider (owner, id);
+
+CREATE TABLE member_sign_in (
+    tenant BLOB NOT NULL, id BLOB NOT NULL, owner BLOB NOT NULL, expires_at INTEGER, body TEXT NOT NULL,
+    PRIMARY KEY (id, tenant)
+) STRICT;
+CREATE INDEX member_sign_in_owner ON member_sign_in (owner, id);
+CREATE INDEX member_sign_in_expires ON member_sign_in (expires_at) WHERE expires_at IS NOT NULL;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{self, cargo};
 
 /// Those that take no disk first.
-const BENCHES: [&str; 11] = [
+const BENCHES: [&str; 12] = [
     "passcode",
     "totp",
     "token",

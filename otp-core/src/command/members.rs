@@ -13,12 +13,13 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{ChallengeId, MemberId, MemberSessionId};
 use crate::limit::Recipient;
-use crate::member::{CodeUse, Guess, Member, MemberCode, MemberSession, SESSIONS};
+use crate::member::{CodeUse, Guess, Member, MemberCode, MemberSession, MemberSignIn, SESSIONS, SIGN_INS};
 use crate::notice::{Envelope, INSTALLATION, Notice};
 use crate::passcode::TypedCode;
 use crate::secret::{Sealed, TenantKeys};
-use crate::store::{Changes, Command, Read, Reads, Scope, Snapshot, Stored};
+use crate::store::{Changes, Command, Key, Read, Reads, Scope, Snapshot, Stored};
 use crate::subject::{BucketKey, SubjectKey};
+use crate::totp::TotpDevice;
 
 /// Codes of one use to one address within an hour.
 const CODES_PER_ADDRESS: u32 = 5;
@@ -185,17 +186,33 @@ pub(crate) struct SignInMember {
     pub keys: TenantKeys,
     pub shown: Shown,
     /// Of the member that was seen beforehand, if there was one.
-    pub session: Option<MemberSession>,
+    pub next: Option<NextOfMember>,
     pub trail: Trail,
 }
 
+/// What a sign-in goes on with: one of the two.
+pub(crate) struct NextOfMember {
+    pub session: MemberSession,
+    /// Where a second factor has to follow.
+    pub half: MemberSignIn,
+}
+
+/// How far a sign-in has come.
+pub(crate) enum LetIn {
+    Wholly(Box<(Member, MemberSession)>),
+    /// The second factor is to follow.
+    Half(MemberSignIn),
+}
+
 impl Command for SignInMember {
-    type Outcome = Result<(Member, MemberSession), Error>;
+    type Outcome = Result<LetIn, Error>;
 
     fn reads(&self) -> Reads {
-        let sessions = self.session.iter().map(|session| sessions_of(session.member));
+        let of_member = |next: &NextOfMember| [sessions_of(next.session.member), half_sign_ins_of(next.session.member)];
         let recipient = Read::Record(Recipient::key_of(INSTALLATION, &self.of.bucket));
-        self.of.reads([self.of.code(CodeUse::SignIn), recipient].into_iter().chain(sessions))
+        let device = Read::Record(TotpDevice::key_of(INSTALLATION, &self.of.subject));
+        let known = self.next.iter().flat_map(of_member);
+        self.of.reads([self.of.code(CodeUse::SignIn), recipient, device].into_iter().chain(known))
     }
 
     fn is_recorded(&self) -> bool {
@@ -213,18 +230,30 @@ impl Command for SignInMember {
             return (Err(refused), if is_limit { Changes::none() } else { changes });
         }
         let member = seen.one::<Member>();
-        let session = self.session.as_ref().filter(|session| member.is_some_and(|member| member.id == session.member));
-        let (Some(member), Some(session)) = (member, session) else { return (Err(Error::SignInRefused), changes) };
-        changes.deletes.extend(seen.all::<MemberSession>().skip(SESSIONS - 1).map(Stored::key));
-        changes.create(session.clone());
-        let by = if matches!(self.shown, Shown::Code(_)) { "code" } else { "password" };
-        let told = json!({"sessionId": session.id, "by": by});
-        changes.put(self.trail.line(INSTALLATION.tenant, Action::MemberSignedIn, member.id, told));
-        (Ok((member.clone(), session.clone())), changes)
+        let next = self.next.as_ref().filter(|next| member.is_some_and(|member| member.id == next.session.member));
+        let (Some(member), Some(next)) = (member, next) else { return (Err(Error::SignInRefused), changes) };
+        (Ok(self.go_on(seen, member, next, &mut changes)), changes)
     }
 }
 
 impl SignInMember {
+    /// A session, or for a member with a second factor what it goes on with.
+    fn go_on(&self, seen: &Snapshot, member: &Member, next: &NextOfMember, changes: &mut Changes) -> LetIn {
+        let by = if matches!(self.shown, Shown::Code(_)) { "code" } else { "password" };
+        let line = |action, told| self.trail.line(INSTALLATION.tenant, action, member.id, told);
+        let NextOfMember { session, half } = next;
+        if seen.one::<TotpDevice>().and_then(TotpDevice::enabled_at).is_some() {
+            changes.deletes.extend(oldest_of(seen.all::<MemberSignIn>().collect(), SIGN_INS - 1));
+            changes.create(half.clone());
+            changes.put(line(Action::SecondFactorAwaited, json!({"by": by})));
+            return LetIn::Half(half.clone());
+        }
+        changes.deletes.extend(seen.all::<MemberSession>().skip(SESSIONS - 1).map(Stored::key));
+        changes.create(session.clone());
+        changes.put(line(Action::MemberSignedIn, json!({"sessionId": session.id, "by": by})));
+        LetIn::Wholly(Box::new((member.clone(), session.clone())))
+    }
+
     /// The password has to be right for the member as it is now, and not as it was seen beforehand.
     fn admit(&self, seen: &Snapshot, right: Option<&Sealed>, changes: &mut Changes) -> Result<(), Error> {
         let now = self.trail.at;
@@ -240,8 +269,19 @@ impl SignInMember {
     }
 }
 
-fn sessions_of(member: MemberId) -> Read {
+pub(super) fn sessions_of(member: MemberId) -> Read {
     Read::owned::<MemberSession>(member.as_bytes().into(), 2 * SESSIONS)
+}
+
+/// Sign-ins of a member that wait for its second factor.
+pub(super) fn half_sign_ins_of(member: MemberId) -> Read {
+    Read::owned::<MemberSignIn>(member.as_bytes().into(), 2 * SIGN_INS)
+}
+
+/// Those beyond so many; their ids do not tell their age.
+fn oldest_of(mut half: Vec<&MemberSignIn>, kept: usize) -> impl Iterator<Item = Key> {
+    half.sort_by_key(|half| std::cmp::Reverse(half.created_at));
+    half.into_iter().skip(kept).map(Stored::key)
 }
 
 /// Sets a new password, and ends all sessions.
@@ -259,7 +299,7 @@ impl Command for RecoverMember {
     type Outcome = Result<(), Error>;
 
     fn reads(&self) -> Reads {
-        let sessions = self.password.iter().map(|(member, _)| sessions_of(*member));
+        let sessions = self.password.iter().flat_map(|(member, _)| [sessions_of(*member), half_sign_ins_of(*member)]);
         self.of.reads(std::iter::once(self.of.code(CodeUse::Recover)).chain(sessions))
     }
 
@@ -282,6 +322,8 @@ impl Command for RecoverMember {
         };
         changes.put(Member { password: password.clone(), ..member.clone() });
         changes.deletes.extend(seen.all::<MemberSession>().map(Stored::key));
+        // The old password goes on nowhere.
+        changes.deletes.extend(seen.all::<MemberSignIn>().map(Stored::key));
         changes.put(self.envelope.around(&Notice::PasswordChanged { at: self.trail.at }));
         changes.put(self.trail.line(INSTALLATION.tenant, Action::PasswordChanged, member.id, json!({})));
         (Ok(()), changes)
@@ -300,7 +342,8 @@ impl Command for EndMemberSessions {
     type Outcome = usize;
 
     fn reads(&self) -> Reads {
-        Reads { scope: Scope::Subject(INSTALLATION.tenant, self.bucket), wanted: vec![sessions_of(self.member)] }
+        let wanted = vec![sessions_of(self.member), half_sign_ins_of(self.member)];
+        Reads { scope: Scope::Subject(INSTALLATION.tenant, self.bucket), wanted }
     }
 
     fn is_recorded(&self) -> bool {
@@ -315,6 +358,9 @@ impl Command for EndMemberSessions {
             return (0, changes);
         }
         changes.deletes.extend(meant.iter().map(|session| session.key()));
+        if self.only.is_none() {
+            changes.deletes.extend(seen.all::<MemberSignIn>().map(Stored::key));
+        }
         let told = json!({"sessionIds": meant.iter().map(|session| session.id).collect::<Vec<_>>()});
         changes.put(self.trail.line(INSTALLATION.tenant, Action::MemberSignedOut, self.member, told));
         (meant.len(), changes)

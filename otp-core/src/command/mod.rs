@@ -16,6 +16,7 @@ mod domains;
 mod expiry;
 mod guards;
 mod keys;
+mod member_factor;
 mod members;
 mod plan_use;
 mod providers;
@@ -49,9 +50,10 @@ pub(crate) use delivery::RecordDelivery;
 pub(crate) use domains::{AddDomain, BeginCheck, Checked, DOMAINS, DeleteDomain, NoteCheck};
 pub(crate) use expiry::WarnOfKeys;
 pub(crate) use keys::{ChangeKey, CreateKey, KEYS, KeyChange, NoteKeyUse, RotateSigningKeys};
+pub(crate) use member_factor::{MemberWaits, ProveMember, ResetMemberFactor};
 pub(crate) use members::{
-    Addressed, ConfirmMember, EndMemberSessions, NoteMemberSession, RecoverMember, SendCode, Shown as ShownByMember,
-    SignInMember, check_passwords,
+    Addressed, ConfirmMember, EndMemberSessions, LetIn, NextOfMember, NoteMemberSession, RecoverMember, SendCode,
+    Shown as ShownByMember, SignInMember, check_passwords,
 };
 pub(crate) use providers::{AddProvider, BeginTest, ChangeProvider, DeleteProvider, Reached, carried};
 pub(crate) use quota::Quotas;

@@ -12,11 +12,14 @@ use crate::secret::{Digest32, Sealed, Secret, TenantKeys};
 use crate::store::{Key, Kind, SmallBytes, Stored};
 use crate::subject::BucketKey;
 use crate::tenant::Space;
+use crate::totp::SecondFactorUse;
 
 /// How long a session lasts without a request.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
 /// How long a session lasts whatever happens.
 pub const ABSOLUTE: Duration = Duration::from_secs(12 * 3_600);
+/// How long after a member showed its second factor, or signed in without one, it may do what cannot be undone.
+pub const FRESH_FOR: Duration = Duration::from_secs(600);
 /// Sessions of one member; a further one ends the oldest.
 pub(crate) const SESSIONS: usize = 20;
 /// Requests within this time of the one that was noted are not noted again.
@@ -41,6 +44,9 @@ pub struct MemberSession {
     pub created_at: Timestamp,
     /// Latest request, to the minute.
     pub seen_at: Timestamp,
+    /// When the second factor was last shown in it, and how; none without one.
+    #[serde(default)]
+    pub second_factor: Option<SecondFactorUse>,
 }
 
 impl MemberSession {
@@ -57,6 +63,12 @@ impl MemberSession {
     /// Whether it is good for anything.
     pub fn is_open(&self, now: Timestamp) -> bool {
         now < self.ends_at()
+    }
+
+    /// Whether its member showed lately that it is there: the second factor, or without one by signing in.
+    pub(crate) fn is_fresh(&self, has_second_factor: bool, now: Timestamp) -> bool {
+        let shown_at = if has_second_factor { self.second_factor.map(|used| used.at) } else { Some(self.created_at) };
+        shown_at.is_some_and(|at| now < at + FRESH_FOR)
     }
 
     /// Whether a request is to be noted.
@@ -85,10 +97,18 @@ impl Stored for MemberSession {
     }
 }
 
-/// A fresh token. Those for programs say what they are; the cookie of a browser needs no name.
+/// What the tokens for programs begin with; the cookie of a browser needs no name.
+const FOR_PROGRAMS: &str = "otp_ms_";
+
+/// A fresh token.
 pub(crate) fn new_session_token(for_program: bool, random: &dyn Random) -> Secret {
     let token = Digest32(random.bytes()).to_base64url();
-    Secret::from(if for_program { format!("otp_ms_{token}") } else { token })
+    Secret::from(if for_program { format!("{FOR_PROGRAMS}{token}") } else { token })
+}
+
+/// Whether a token is a program's.
+pub(crate) fn is_for_program(token: &str) -> bool {
+    token.starts_with(FOR_PROGRAMS)
 }
 
 /// What a page has to show beside the session's cookie, so that no other site's page can act by it.

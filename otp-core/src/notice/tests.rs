@@ -32,6 +32,9 @@ fn all(name: &str) -> Vec<Notice> {
         code(CodeUse::SignIn),
         code(CodeUse::Recover),
         Notice::PasswordChanged { at },
+        Notice::SecondFactorChanged { change: FactorChange::Enabled, at },
+        Notice::SecondFactorChanged { change: FactorChange::Disabled, at },
+        Notice::SecondFactorChanged { change: FactorChange::Reset, at },
         Notice::Invitation {
             about: about(name),
             invitation: InvitationId::from_bytes([2; 16]),

@@ -1,6 +1,6 @@
 //! What the notices say.
 
-use super::{About, Notice};
+use super::{About, FactorChange, Notice};
 use crate::clock::Timestamp;
 use crate::member::{CodeUse, Role};
 use crate::secret::Secret;
@@ -30,6 +30,7 @@ pub(crate) fn letter(notice: &Notice, frame: Frame<'_>) -> Letter {
         Notice::Welcome { about } => welcome(about, frame),
         Notice::MemberCode { of_use, expires_at, .. } => member_code(*of_use, *expires_at, frame),
         Notice::PasswordChanged { at } => password_changed(*at, &frame),
+        Notice::SecondFactorChanged { change, at } => second_factor_changed(*change, *at, &frame),
         Notice::Invitation { about, role, by, expires_at, .. } => invitation(about, *role, by, *expires_at, frame),
         Notice::StatusChanged { about, to, reason, at, .. } => status(about, *to, reason.clone(), *at),
         Notice::Quota { about, span, used, limit, renewed_at } => quota(about, *span, *used, *limit, *renewed_at),
@@ -120,6 +121,35 @@ fn password_changed(at: Timestamp, frame: &Frame<'_>) -> Letter {
             "Whoever was signed in with your account has been signed out.".to_owned(),
             "If it was not you, somebody reads your mail: secure your mailbox first, then set a new password."
                 .to_owned(),
+        ],
+        facts: vec![("Changed".to_owned(), civil_time(at))],
+        footer: requested(frame),
+        ..Letter::default()
+    }
+}
+
+fn second_factor_changed(change: FactorChange, at: Timestamp, frame: &Frame<'_>) -> Letter {
+    let (what, effect) = match change {
+        FactorChange::Enabled => (
+            "An authenticator protects your OTP Auth account",
+            "Signing in takes a code of it from now on. Keep the recovery codes where the authenticator is not.",
+        ),
+        FactorChange::Disabled => (
+            "Your OTP Auth account has no authenticator any more",
+            "Its recovery codes are worthless, and signing in takes the password or a mailed code alone.",
+        ),
+        FactorChange::Reset => (
+            "The authenticator of your OTP Auth account was removed",
+            "Whoever runs this installation did it. Its recovery codes are worthless, and whoever was signed in with your \
+             account has been signed out. Sign in and set an authenticator up again.",
+        ),
+    };
+    Letter {
+        subject: what.to_owned(),
+        heading: what.to_owned(),
+        paragraphs: vec![
+            effect.to_owned(),
+            "If it was not you, set a new password and tell whoever runs this installation.".to_owned(),
         ],
         facts: vec![("Changed".to_owned(), civil_time(at))],
         footer: requested(frame),

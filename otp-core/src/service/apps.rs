@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::command::{CreateApp, KEYS, ResetKeys, SEATS, StatusChange, TenantChange};
 use crate::error::Error;
 use crate::id::{EventId, KeyId, TenantId};
+use crate::idempotency::{Answer, Idempotency, Once};
 use crate::member::{Membership, Permission, Role, Seat};
 use crate::secret::Secret;
 use crate::store::{Key, Read};
@@ -25,6 +26,8 @@ pub struct NewApp {
     pub name: String,
     /// Web origins that may call.
     pub allowed_origins: Vec<String>,
+    /// The caller's idempotency key.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// An application, as a member sees it.
@@ -61,8 +64,17 @@ impl Service {
     /// Makes an application, whose owner the member is, with one live secret key.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Conflict`] when the member has too many, [`Error::SignupClosed`], [`Error::Store`].
+    /// [`Error::Invalid`], [`Error::Conflict`] when the member has too many, [`Error::SignupClosed`],
+    /// [`Error::IdempotencyConflict`], [`Error::Store`].
     pub async fn create_app(&self, caller: &MemberCaller, new: NewApp) -> Result<CreatedTenant, Error> {
+        Ok(self.create_app_once(caller, new).await?.value)
+    }
+
+    /// As [`create_app`](Self::create_app), telling whether it is the first answer again.
+    ///
+    /// # Errors
+    /// As [`create_app`](Self::create_app).
+    pub async fn create_app_once(&self, caller: &MemberCaller, new: NewApp) -> Result<Answer<CreatedTenant>, Error> {
         self.signup_is_open()?;
         let (member, email) = (&caller.member, self.member_self(caller)?.email);
         let mut created = self.create_command(NewTenant {
@@ -79,15 +91,19 @@ impl Service {
             since: created.trail.at,
             invited_by: None,
         };
+        let asks = [b"a".as_slice(), member.id.as_bytes()].concat();
+        let keys = self.tenant_keys(TenantId::INSTALLATION);
+        let slot = self.reply_slot(new.idempotency, TenantId::INSTALLATION, &asks, &keys);
         let command = CreateApp { created, membership, bucket: member.bucket };
-        let (tenant, key, secrets) = self.change(command).await??;
-        Ok(CreatedTenant {
+        let Answer { value: (tenant, key, secrets), replayed } = self.change(Once { command, slot }).await??;
+        let value = CreatedTenant {
             id: tenant.id,
             api_key: Secret::from(secrets.api_key),
             key_id: key.id,
             webhook_secret: Secret::from(secrets.webhook_secret),
             created_at: tenant.created_at,
-        })
+        };
+        Ok(Answer { value, replayed })
     }
 
     /// The member's applications, newest first.
@@ -132,9 +148,10 @@ impl Service {
     /// Ends an application: no key works from now on, and 30 days later all that is held of it is erased.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::RoleRequired`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::RoleRequired`], [`Error::MemberStepUpRequired`], [`Error::Store`].
     pub async fn delete_app(&self, caller: &MemberCaller, id: TenantId) -> Result<AppView, Error> {
         let acting = self.on_team(caller, id, Permission::Delete).await?;
+        self.check_freshness(caller).await?;
         let status = StatusChange {
             status: TenantStatus::Cancelled,
             reason: None,
@@ -149,10 +166,11 @@ impl Service {
     /// Revokes all live secret keys of an application at once, and makes a new one.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::RoleRequired`], [`Error::Conflict`] when there are too many keys,
-    /// [`Error::TenantNotActive`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::RoleRequired`], [`Error::MemberStepUpRequired`], [`Error::Conflict`] when there are too
+    /// many keys, [`Error::TenantNotActive`], [`Error::Store`].
     pub async fn reset_app_key(&self, caller: &MemberCaller, id: TenantId) -> Result<ResetKey, Error> {
         let acting = self.on_team(caller, id, Permission::ResetKey).await?;
+        self.check_freshness(caller).await?;
         let (now, random) = (self.now(), self.random());
         let text = new_key(KeyType::Secret, Mode::Live, random);
         let key = fresh_key(id, "Default", &text, KeyType::Secret, Mode::Live, now, random);

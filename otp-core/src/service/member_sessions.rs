@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::command::{EndMemberSessions, NoteMemberSession};
 use crate::error::Error;
 use crate::id::{MemberId, MemberSessionId, TenantId};
-use crate::member::{Member, MemberSession, Membership, Permission, SESSIONS, csrf_token};
+use crate::member::{Member, MemberSession, Membership, Permission, SESSIONS, csrf_token, is_for_program};
 use crate::notice::INSTALLATION;
 use crate::secret::{Digest32, Secret};
 use crate::store::{FromRecord, Key, Read};
@@ -29,6 +29,8 @@ pub struct SignedInMember {
     pub csrf_token: Secret,
     /// When the session ends whatever happens.
     pub expires_at: Timestamp,
+    /// Whether it is a program's, which sends the token as a bearer, or a browser's, which gets a cookie.
+    pub for_program: bool,
 }
 
 /// A session, as its member sees it.
@@ -57,6 +59,7 @@ pub struct MemberCaller {
     pub(super) session: MemberSession,
     csrf: Digest32,
     pub(super) client: Client,
+    pub(super) for_program: bool,
 }
 
 impl MemberCaller {
@@ -101,12 +104,14 @@ impl Service {
         token: Secret,
     ) -> Result<SignedInMember, Error> {
         let csrf = csrf_token(&self.tenant_keys(INSTALLATION.tenant), &session);
+        let for_program = is_for_program(token.expose());
         Ok(SignedInMember {
             member: self.member_view(&member)?,
             session: session.id,
             token,
             csrf_token: Secret::from(csrf.to_base64url()),
             expires_at: session.created_at + crate::member::ABSOLUTE,
+            for_program,
         })
     }
 
@@ -127,7 +132,8 @@ impl Service {
             self.run(NoteMemberSession { session: session.id, bucket: session.bucket, now }).await?;
         }
         let csrf = csrf_token(&self.tenant_keys(INSTALLATION.tenant), &session);
-        Ok(MemberCaller { member, session, csrf, client: Client::default() })
+        let for_program = is_for_program(token);
+        Ok(MemberCaller { member, session, csrf, client: Client::default(), for_program })
     }
 
     /// The member itself.

@@ -3,22 +3,23 @@
 use super::member_sessions::SignedInMember;
 use super::signup::{Applying, check_password};
 use super::tenants::check_name;
-use super::{Client, Service};
+use super::{Client, SecondFactorOfMember, Service};
 use crate::audit::Actor;
 use crate::clock::Timestamp;
 use crate::command::{
-    Addressed, ConfirmMember, NetworkLimit, RecoverMember, SendCode, ShownByMember, SignInMember, Trail,
-    check_passwords,
+    Addressed, ConfirmMember, LetIn, NetworkLimit, NextOfMember, RecoverMember, SendCode, ShownByMember, SignInMember,
+    Trail, check_passwords,
 };
 use crate::error::Error;
-use crate::id::{AuditId, ChallengeId, MemberId, MemberSessionId};
+use crate::id::{AuditId, ChallengeId, MemberId};
 use crate::limit::{Recipient, SlidingLog};
-use crate::member::{CodeUse, Guess, Member, MemberCode, MemberSession, Registrant, new_session_token};
+use crate::member::{CodeUse, Guess, Member, MemberCode, MemberSignIn, Registrant, new_session_token};
 use crate::notice::INSTALLATION;
 use crate::passcode::TypedCode;
 use crate::password::{Password, PasswordHash};
-use crate::secret::{CannotOpen, Digest32, Secret};
+use crate::secret::{CannotOpen, Secret};
 use crate::store::{FromRecord, Read};
+use crate::totp::MFA_TOKEN;
 
 /// Somebody who registers.
 #[derive(Clone, Debug)]
@@ -181,7 +182,8 @@ impl Service {
     /// the answer is the same. Five wrong passwords within 15 minutes stop passwords for the address, and not codes.
     ///
     /// # Errors
-    /// [`Error::SignInRefused`] for whatever is wrong; [`Error::Invalid`], [`Error::RateLimited`], [`Error::Busy`],
+    /// [`Error::SecondFactorOfMember`] when all is right and [`complete_member_sign_in`](Self::complete_member_sign_in) is to
+    /// follow; [`Error::SignInRefused`] for whatever is wrong; [`Error::Invalid`], [`Error::RateLimited`], [`Error::Busy`],
     /// [`Error::Store`].
     pub async fn sign_in_member(
         &self,
@@ -207,22 +209,28 @@ impl Service {
                 ShownByMember::Password(self.compare(&applying, member, password).await?)
             }
         };
-        let (now, random) = (self.now(), self.random());
-        let token = new_session_token(for_program, random);
-        let session = member.map(|member| MemberSession {
-            id: MemberSessionId::new(now, random),
-            space: INSTALLATION,
-            member: member.id,
-            bucket: member.bucket,
-            digest: Digest32::of(token.expose().as_bytes()),
-            client: client.sealed_for(&applying.keys, random, &applying.subject),
-            created_at: now,
-            seen_at: now,
+        let random = self.random();
+        let (token, mfa) = (new_session_token(for_program, random), MFA_TOKEN.write(random.bytes()));
+        let next = member.map(|member| NextOfMember {
+            session: self.new_member_session(member, &token, client),
+            half: MemberSignIn {
+                token: mfa.digest,
+                space: INSTALLATION,
+                member: member.id,
+                bucket: member.bucket,
+                for_program,
+                created_at: self.now(),
+            },
         });
         let actor = member.map_or(Actor::Program, |member| Actor::Member(member.id));
         let trail = self.trail_of_installation(actor, client);
-        let (member, session) = self.run(SignInMember { of, keys: applying.keys, shown, session, trail }).await??;
-        self.signed_in_member(member, session, token)
+        match self.run(SignInMember { of, keys: applying.keys, shown, next, trail }).await?? {
+            LetIn::Wholly(let_in) => self.signed_in_member(let_in.0, let_in.1, token),
+            LetIn::Half(half) => {
+                let required = SecondFactorOfMember { mfa_token: mfa.written, expires_at: half.ends_at() };
+                Err(Error::SecondFactorOfMember(Box::new(required)))
+            }
+        }
     }
 
     /// The hash that the password is of; what was never set costs as much to compare with.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::command::{By, Holder, ProveTotp, Proven, RegisterTotp, Registering, Step, Then};
 use crate::error::Error;
 use crate::id::EventId;
-use crate::secret::Secret;
+use crate::secret::{Secret, TenantKeys};
 use crate::session::RefreshToken;
 use crate::store::Read;
 use crate::totp::{
@@ -70,6 +70,13 @@ impl TotpStatus {
     }
 }
 
+/// Whose second factor it is, and the keys that it is sealed with.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'a> {
+    pub keys: &'a TenantKeys,
+    pub holder: Holder,
+}
+
 /// Whose second factor it is, and what is known of the tenant.
 pub(super) struct Factor {
     pub context: Arc<TenantContext>,
@@ -84,6 +91,10 @@ impl Factor {
 
     pub fn of(me: &Me) -> Self {
         Self::of_user(me.context.clone(), &me.user)
+    }
+
+    pub fn held(&self) -> Held<'_> {
+        Held { keys: &self.context.keys, holder: self.holder }
     }
 
     /// Whom the authenticator says that it is for.
@@ -117,7 +128,7 @@ impl Service {
         registering: Registering,
     ) -> Result<TotpEnrolment, Error> {
         let address = factor.context.keys.open_text(&place(b"address", &user.subject), &user.address)?;
-        self.enrol(&factor, factor.issuer(), &address, self.usual_device(), registering).await
+        self.enrol(&factor.held(), factor.issuer(), &address, self.usual_device(), registering).await
     }
 
     /// What every authenticator understands.
@@ -132,7 +143,7 @@ impl Service {
 
     pub(super) async fn enrol(
         &self,
-        factor: &Factor,
+        held: &Held<'_>,
         issuer: &str,
         account: &str,
         new: NewDevice,
@@ -141,9 +152,9 @@ impl Service {
         let NewDevice { secret, algorithm, digits, moving } = new;
         let uri = KeyUri { issuer, account, secret: &secret, algorithm, digits, moving }.to_uri();
         let qr = QrPicture::of(uri.expose()).ok_or_else(|| Error::Internal("a URI is too long".to_owned()))?;
-        let (now, holder) = (self.now(), factor.holder);
+        let (now, holder) = (self.now(), held.holder);
         let expires_at = now + PENDING_FOR;
-        let sealed = factor.context.keys.seal(self.random(), &TotpDevice::place(&holder.key), secret.as_bytes());
+        let sealed = held.keys.seal(self.random(), &TotpDevice::place(&holder.key), secret.as_bytes());
         let device = TotpDevice {
             space: holder.space,
             holder: holder.key,
@@ -171,7 +182,7 @@ impl Service {
         let shown = Shown::Code(parse_otp("otp", otp)?);
         let then = Then::Mark { session: me.session.id };
         let proven = self.prove(&factor, Some(shown), Step::Enable, then, None, self.by_user(&factor, client)).await?;
-        self.first_recovery_codes(&factor, &proven.device).await
+        self.first_recovery_codes(&factor.held(), &proven.device).await
     }
 
     /// Takes the user's authenticator away, with its recovery codes and the trusted devices.
@@ -180,7 +191,7 @@ impl Service {
     /// As [`enable_totp`](Self::enable_totp).
     pub async fn disable_totp(&self, me: &Me, proof: &SecondFactorProof, client: &Client) -> Result<(), Error> {
         let factor = Factor::of(me);
-        let shown = self.factor_shown(&factor, proof).await?;
+        let shown = self.factor_shown(&factor.held(), proof).await?;
         let by = self.by_user(&factor, client);
         self.prove(&factor, Some(shown), Step::Disable, Then::Nothing, None, by).await.map(drop)
     }
@@ -206,7 +217,7 @@ impl Service {
         client: &Client,
     ) -> Result<SecondSignIn, Error> {
         let factor = Factor::of(me);
-        let shown = self.factor_shown(&factor, proof).await?;
+        let shown = self.factor_shown(&factor.held(), proof).await?;
         let (session, keys) = (me.session.id, &factor.context.keys);
         let next = RefreshToken::new(keys, factor.holder.space.tenant, session, self.random().bytes());
         let then = Then::StepUp { session, generation: me.generation, next };

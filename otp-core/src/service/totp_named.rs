@@ -71,7 +71,7 @@ impl Service {
         let device = NewDevice { secret, algorithm: new.algorithm, digits: new.digits, moving: new.moving };
         let issuer = new.issuer.as_deref().unwrap_or(factor.issuer());
         let account = new.account.as_deref().unwrap_or(&new.name);
-        self.enrol(&factor, issuer, account, device, Registering::ByTenant).await
+        self.enrol(&factor.held(), issuer, account, device, Registering::ByTenant).await
     }
 
     /// Gives somebody who lost the authenticator a new secret. The old one, its recovery codes and the trusted devices are dead
@@ -94,7 +94,7 @@ impl Service {
             moving: known.moving.restarted(),
         };
         let registering = Registering::Replacing(self.trail(caller));
-        self.enrol(&factor, factor.issuer(), account.unwrap_or(name), device, registering).await
+        self.enrol(&factor.held(), factor.issuer(), account.unwrap_or(name), device, registering).await
     }
 
     /// Puts somebody's authenticator in use by its first code, and gives the recovery codes. It is in the audit trail.
@@ -106,7 +106,7 @@ impl Service {
         let shown = Shown::Code(parse_otp("otp", otp)?);
         let by = self.by_tenant(caller);
         let proven = self.prove(&factor, Some(shown), Step::Enable, Then::Nothing, None, by).await?;
-        self.first_recovery_codes(&factor, &proven.device).await
+        self.first_recovery_codes(&factor.held(), &proven.device).await
     }
 
     /// Takes somebody's authenticator away, on the tenant's word. It is in the audit trail.
@@ -139,7 +139,7 @@ impl Service {
         proof: &SecondFactorProof,
     ) -> Result<TotpStatus, Error> {
         let factor = self.factor_named(caller, name).await?;
-        let shown = self.factor_shown(&factor, proof).await?;
+        let shown = self.factor_shown(&factor.held(), proof).await?;
         self.judge_named(caller, &factor, shown).await
     }
 

@@ -57,7 +57,7 @@ impl Service {
         client: &Client,
     ) -> Result<SecondSignIn, Error> {
         let (factor, pending, _) = self.half_signed_in(caller, mfa_token).await?;
-        let shown = self.factor_shown(&factor, proof).await?;
+        let shown = self.factor_shown(&factor.held(), proof).await?;
         self.begin_session(&factor, &pending, shown, Step::Use, trust, client).await
     }
 
@@ -87,7 +87,7 @@ impl Service {
         let mut signed_in = self.begin_session(&factor, &pending, shown, Step::Enable, trust, client).await?;
         let device = self.device(&factor.holder).await?;
         if let Some(device) = device {
-            signed_in.recovery_codes = self.first_recovery_codes(&factor, &device).await?;
+            signed_in.recovery_codes = self.first_recovery_codes(&factor.held(), &device).await?;
         }
         Ok(signed_in)
     }

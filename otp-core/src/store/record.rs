@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::id::TenantId;
 use crate::idempotency::StoredReply;
 use crate::limit::Recipient;
-use crate::member::{Invitation, Member, MemberCode, MemberSession, Membership, Seat};
+use crate::member::{Invitation, Member, MemberCode, MemberSession, MemberSignIn, Membership, Seat};
 use crate::message::Message;
 use crate::provider::Provider;
 use crate::session::Session;
@@ -331,6 +331,8 @@ records! {
     MemberCode(MemberCode) = "member_code";
     /// A signed-in member.
     MemberSession(MemberSession) = "member_session";
+    /// A member's sign-in that waits for its second factor.
+    MemberSignIn(MemberSignIn) = "member_sign_in";
     /// A tenant's member.
     Membership(Membership) = "membership";
     /// A member's tenant.

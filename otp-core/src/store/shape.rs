@@ -36,7 +36,7 @@ impl Kind {
             }
             Kind::Suppression => of(true, false, false, true),
             Kind::MessageReport => of(false, false, false, true),
-            Kind::PendingSignIn => of(true, false, false, true),
+            Kind::PendingSignIn | Kind::MemberSignIn => of(true, false, false, true),
             Kind::TotpDevice | Kind::MemberCode => of(false, false, false, true),
             Kind::Recipient | Kind::AuditHead | Kind::Visitors | Kind::Signup | Kind::SignupToken => {
                 of(false, false, false, true)

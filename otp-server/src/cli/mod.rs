@@ -8,6 +8,7 @@ mod data;
 mod key;
 mod ledger;
 mod listen;
+mod member;
 mod output;
 mod simulate;
 
@@ -66,6 +67,9 @@ enum Command {
     Key(key::Command),
     /// Print a customer's events as they happen, and send them to a receiver on this machine
     Listen(listen::Listen),
+    /// Help members who cannot sign in any more
+    #[command(subcommand)]
+    Member(member::Command),
     /// Copy the database to a new file, also while the server runs
     Backup(data::Backup),
     /// Copy a whole installation to another database, and compare the two
@@ -168,6 +172,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Some(Command::Customer(command)) => customer::run(&config, command),
         Some(Command::Key(command)) => key::run(&config, command),
         Some(Command::Listen(listen)) => listen::run(&config, listen),
+        Some(Command::Member(command)) => member::run(&config, command),
         Some(Command::Backup(backup)) => backup.run(&config),
         Some(Command::Restore(restore)) => restore.run(&config),
         Some(Command::Copy(copy)) => copy.run(&config),

@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::App;
+use super::auth::mark_replay;
 use super::body::Unread;
-use super::docs::{ConflictProblems, MemberProblems, NamedProblems, ReadProblems, SessionProblems, WriteProblems};
+use super::docs::{
+    ConflictProblems, MemberProblems, NamedProblems, OnceHeader, OnceProblems, ReadProblems, SessionProblems,
+    WriteProblems,
+};
 use super::list::{BadQuery, PageQuery};
 use super::path::Named;
 use super::problem::Problem;
@@ -110,10 +114,10 @@ pub fn app_id(id: &str) -> Result<TenantId, Problem> {
 /// Makes an application, whose owner you are.
 #[utoipa::path(
     post, path = "/api/app", operation_id = "createApp", tag = "Applications", request_body = NewAppBody,
-    security(("memberSession" = []), ("memberToken" = [])),
+    params(OnceHeader), security(("memberSession" = []), ("memberToken" = [])),
     responses(
         (status = 201, description = "The application, with what is shown once.", body = CreatedApp),
-        MemberProblems, WriteProblems, ConflictProblems,
+        MemberProblems, WriteProblems, ConflictProblems, OnceProblems,
     )
 )]
 pub async fn create(
@@ -122,8 +126,11 @@ pub async fn create(
     body: Unread<NewAppBody>,
 ) -> Result<Response, Problem> {
     let caller = visitor.member(&app).await?;
-    let NewAppBody { name, allowed_origins } = body.read().await?.value;
-    let created = app.service.create_app(&caller, NewApp { name, allowed_origins }).await?;
+    let body = body.read().await?;
+    let idempotency = visitor.idempotency(&body.raw)?;
+    let NewAppBody { name, allowed_origins } = body.value;
+    let answer = app.service.create_app_once(&caller, NewApp { name, allowed_origins, idempotency }).await?;
+    let created = answer.value;
     let body = CreatedApp {
         success: true,
         app_id: created.id.to_string(),
@@ -132,7 +139,9 @@ pub async fn create(
         api_secret: created.webhook_secret.expose().to_owned(),
         created_at: created.created_at.to_string(),
     };
-    Ok((StatusCode::CREATED, Json(body)).into_response())
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    mark_replay(&mut response, answer.replayed);
+    Ok(response)
 }
 
 /// Your applications, newest first.

@@ -216,7 +216,20 @@ problem_sets! {
     MemberProblems:
         "401" => "`missing_session`, `invalid_session`.",
         "403" => "`cross_site_request`, `csrf_token_required`, `role_required`, `signup_closed`, `customer_suspended`, \
-                  `customer_cancelled`.",
+                  `customer_cancelled`; `step_up_required`: the second factor, or without one the sign-in, was more than ten \
+                  minutes ago.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of routes by which a signed-in member shows its second factor.
+    ShownProblems:
+        "401" => "`missing_session`, `invalid_session`; `otp_invalid`.",
+        "403" => "`cross_site_request`, `csrf_token_required`.",
+        "500" => "`internal_error`.",
+        "503" => "`store_unavailable`, `busy`: nothing was done.";
+    /// Of the route that ends a member's sign-in.
+    HalfSignedInProblems:
+        "401" => "`invalid_mfa_token`: unknown, used, or too old; `otp_invalid`.",
+        "403" => "`cross_site_request`: the page of another site sent it.",
         "500" => "`internal_error`.",
         "503" => "`store_unavailable`, `busy`: nothing was done.";
     /// Of the route that asks for another plan.

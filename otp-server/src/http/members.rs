@@ -1,5 +1,6 @@
 //! `/api/auth`: members register, sign in and out, and set a new password.
 
+use std::convert::identity;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::body::Unread;
 use super::docs::{EntryProblems, MemberProblems, NamedProblems, ProofProblems, SessionProblems, WriteProblems};
+use super::member_factor::{self, LoggedIn};
 use super::path::Named;
 use super::problem::Problem;
 use super::sessions::Done;
@@ -159,12 +161,12 @@ pub struct MemberSignedIn {
 }
 
 /// Signs a member in, by its password or by a code; with the address alone, mails a code. Browsers get a cookie, and lose the one
-/// that they had. Whatever is wrong is answered with `sign_in_refused`, whether or not the address is known.
+/// that they had. Where the member has an authenticator, `POST /api/auth/totp` has to follow first. Whatever is wrong is answered with `sign_in_refused`, whether or not the address is known.
 #[utoipa::path(
     post, path = "/api/auth/login", operation_id = "signInMember", tag = "Members", request_body = LoginBody,
     security(()),
     responses(
-        (status = 200, description = "A session, and its cookie.", body = MemberSignedIn),
+        (status = 200, description = "A session, and its cookie; or a second factor is to follow.", body = LoggedIn),
         (status = 202, description = "A mail is on its way.", body = CodeTaken),
         ProofProblems, WriteProblems,
     )
@@ -187,14 +189,24 @@ pub async fn login(
             return Ok(taken(CodeUse::SignIn));
         }
     };
-    let signed_in = app.service.sign_in_member(&email, proof, token, &visitor.client()).await?;
+    let signed_in = match app.service.sign_in_member(&email, proof, token, &visitor.client()).await {
+        Ok(signed_in) => signed_in,
+        Err(otp_core::Error::SecondFactorOfMember(required)) => return Ok(member_factor::required(&required)),
+        Err(error) => return Err(error.into()),
+    };
     if !token {
         visitor.leave_behind(&app).await?;
     }
-    Ok(answer(&app, signed_in, token))
+    Ok(with_session(&app, signed_in, identity))
 }
 
-fn answer(app: &App, signed_in: SignedInMember, for_program: bool) -> Response {
+/// The answer that a new session goes with, and the cookie of a browser's.
+pub fn with_session<T: Serialize>(
+    app: &App,
+    signed_in: SignedInMember,
+    words: impl FnOnce(MemberSignedIn) -> T,
+) -> Response {
+    let for_program = signed_in.for_program;
     let token = signed_in.token.expose().to_owned();
     let body = MemberSignedIn {
         success: true,
@@ -204,7 +216,7 @@ fn answer(app: &App, signed_in: SignedInMember, for_program: bool) -> Response {
         csrf_token: signed_in.csrf_token.expose().to_owned(),
         token: for_program.then(|| token.clone()),
     };
-    let mut response = Json(body).into_response();
+    let mut response = Json(words(body)).into_response();
     if !for_program {
         set_cookie(app, &mut response, &token);
     }

@@ -22,6 +22,7 @@ mod keys;
 mod layers;
 mod limits;
 mod list;
+mod member_factor;
 mod members;
 mod messages;
 mod metrics;
@@ -174,6 +175,13 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(paths!(members::me))
         .routes(paths!(members::sessions))
         .routes(paths!(members::end))
+        .routes(paths!(member_factor::complete))
+        .routes(paths!(member_factor::register))
+        .routes(paths!(member_factor::enable))
+        .routes(paths!(member_factor::disable))
+        .routes(paths!(member_factor::verify))
+        .routes(paths!(member_factor::status))
+        .routes(paths!(member_factor::renew))
         .routes(paths!(team::accept))
         .routes(paths!(apps::create, apps::list))
         .routes(paths!(apps::one, apps::rename, apps::remove))

@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use otp_core::idempotency::Idempotency;
 use otp_core::member::ABSOLUTE;
 use otp_core::{Client, MemberCaller, Secret};
 
@@ -92,6 +93,11 @@ impl Visitor {
     /// The client as the socket and its headers show it.
     pub fn client(&self) -> Client {
         self.asker.client()
+    }
+
+    /// The idempotency key, if there is one, with what was asked under it.
+    pub fn idempotency(&self, raw: &[u8]) -> Result<Option<Idempotency>, Problem> {
+        self.asker.idempotency(raw)
     }
 
     /// Refuses what the page of another site sent.

@@ -130,6 +130,27 @@ impl World {
         Browser { cookie: cookie_of(&reply).unwrap(), csrf: reply.ok()["csrfToken"].as_str().unwrap().to_owned() }
     }
 
+    /// Puts an authenticator of a signed-in member in use, without recovery codes: its secret, and the token of the session
+    /// that goes on.
+    pub async fn enrol_member(&self, token: &str) -> (String, String) {
+        let registered = self.send(post("/api/auth/totp/register", json!({})).bearer(token)).await.ok();
+        let secret = registered["secret"].as_str().unwrap().to_owned();
+        self.hasher.rest(true);
+        let body = json!({"otp": self.code(&secret, 0)});
+        let enabled = self.send(post("/api/auth/totp/enable", body).bearer(token)).await.ok();
+        self.hasher.rest(false);
+        (secret, enabled["token"].as_str().unwrap().to_owned())
+    }
+
+    /// What a sign-in goes on with, of a member with an authenticator.
+    pub async fn half_sign_in(&self, email: &str, for_program: bool) -> String {
+        let code = self.member_code(email).await;
+        let body = json!({"email": email, "code": code, "token": for_program});
+        let reply = self.send(post("/api/auth/login", body)).await;
+        assert_eq!((cookie_of(&reply), &reply.ok()["mfaRequired"]), (None, &json!(true)), "{reply}");
+        reply.ok()["mfaToken"].as_str().unwrap().to_owned()
+    }
+
     /// Invites somebody and reads the mail.
     pub async fn invited(&self, by: &Crew, email: &str, role: &str) -> (String, String) {
         let call = post(format!("/api/app/{}/invitations", by.app), json!({"email": email, "role": role}));

@@ -78,6 +78,8 @@ pub struct Factor {
     pub token: String,
     /// A key that may see codes.
     pub seeing: String,
+    /// What a member's sign-in goes on with.
+    pub mfa: String,
 }
 
 impl Factor {
@@ -117,6 +119,11 @@ impl Factor {
         Some(match operation {
             "POST /auth/totp/enable" => json!({"otp": world.code(&self.secret, 0)}),
             "POST /auth/totp/disable" | "POST /auth/totp/verify" | "POST /auth/totp/recovery-codes" => {
+                json!({"otp": world.code(&self.secret, 30)})
+            }
+            "POST /api/auth/totp" => json!({"mfaToken": self.mfa, "otp": world.code(&self.secret, 30)}),
+            "POST /api/auth/totp/enable" => json!({"otp": world.code(&self.secret, 0)}),
+            "POST /api/auth/totp/disable" | "POST /api/auth/totp/verify" => {
                 json!({"otp": world.code(&self.secret, 30)})
             }
             "POST /api/otp/register" => json!({"userId": NAME, "secret": BROUGHT}),

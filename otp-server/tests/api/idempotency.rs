@@ -40,6 +40,16 @@ async fn every_route_that_sends_or_creates_does_it_once() {
     let all = world.send(get("/admin/customers").bearer(ADMIN)).await.ok();
     assert_eq!(all["customers"].as_array().unwrap().len(), 2);
 
+    world.loner("ben@example.org").await;
+    let member = world.let_in("ben@example.org").await["token"].as_str().unwrap().to_owned();
+    twice(&world, || post("/api/app", json!({"name": "C"})).bearer(&member)).await;
+    let apps = world.send(get("/api/app").bearer(&member)).await.ok();
+    assert_eq!(apps["apps"].as_array().unwrap().len(), 1);
+    world.loner("cy@example.org").await;
+    let another = world.let_in("cy@example.org").await["token"].as_str().unwrap().to_owned();
+    let same_key = world.send(post("/api/app", json!({"name": "C"})).bearer(&another).once("order-7")).await;
+    assert_eq!(same_key.header("idempotent-replayed"), None, "a key is one member's: {same_key}");
+
     let created =
         twice(&world, || post(customer.path("/api-keys"), json!({"name": "New"})).bearer(&customer.key)).await.json();
     let rotate = customer.path(&format!("/api-keys/{}/rotate", created["keyId"].as_str().unwrap()));

@@ -27,6 +27,7 @@ mod idempotency;
 mod keys;
 mod layers;
 mod limits;
+mod member_factor;
 mod members;
 mod messages;
 mod onboarding;

@@ -46,6 +46,13 @@ GET /api/auth/me                  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
 GET /api/auth/sessions            ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
 DELETE /api/auth/sessions/SESSION ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
 POST /api/auth/invitations        ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/auth/totp               mfa!  mfa!  mfa!  mfa!  mfa!  mfa!  mfa!  mfa!  mfa!  mfa!
+POST /api/auth/totp/register      ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/auth/totp/enable        ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/auth/totp/disable       ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/auth/totp/verify        ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+GET /api/auth/totp/status         ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
+POST /api/auth/totp/recovery-codes ses? ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
 POST /api/app                     ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
 GET /api/app                      ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
 GET /api/app/ID                   ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?  ses?
@@ -143,13 +150,14 @@ GET /docs/                        ok    ok    ok    ok    ok    ok    ok    ok  
 GET /metrics                      gone  gone  gone  gone  gone  gone  gone  gone  gone  gone
 ";
 
-const WORDS: [(&str, &str); 18] = [
+const WORDS: [(&str, &str); 19] = [
     ("ok", "200"),
     ("ok", "201"),
     ("ok", "202"),
     ("tok!", "401 invalid_token"),
     ("ses?", "401 missing_session"),
     ("in!", "401 sign_in_refused"),
+    ("mfa!", "401 invalid_mfa_token"),
     ("bill", "402 billing_not_configured"),
     ("key?", "401 missing_api_key"),
     ("key!", "401 invalid_api_key"),
@@ -263,6 +271,8 @@ impl Cast {
             "POST /api/auth/register" => json!({"email": "dee@example.org", "password": "eleven pears in a teapot"}),
             "POST /api/auth/register/verify" => json!({"email": "dee@example.org", "code": "123456789"}),
             "POST /api/auth/login" | "POST /api/auth/recovery" => json!({"email": "dee@example.org"}),
+            "POST /api/auth/totp" => json!({"mfaToken": "otp_mfa_x", "otp": "123456"}),
+            _ if route.contains("/api/auth/totp/") => json!({"otp": "123456"}),
             "PUT /admin/onboarding" => json!({"skip": []}),
             "POST /admin/onboarding/test-otp" => json!({"email": "cy@example.org"}),
             "POST /admin/customers/me/upgrade" => json!({"plan": "pro"}),

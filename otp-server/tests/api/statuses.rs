@@ -145,6 +145,7 @@ fn every_route_is_documented() {
         GET /api/app/{id}/users\n\
         GET /api/auth/me\n\
         GET /api/auth/sessions\n\
+        GET /api/auth/totp/status\n\
         GET /api/otp/status\n\
         GET /auth/me\n\
         GET /auth/sessions\n\
@@ -184,6 +185,12 @@ fn every_route_is_documented() {
         POST /api/auth/recovery\n\
         POST /api/auth/register\n\
         POST /api/auth/register/verify\n\
+        POST /api/auth/totp\n\
+        POST /api/auth/totp/disable\n\
+        POST /api/auth/totp/enable\n\
+        POST /api/auth/totp/recovery-codes\n\
+        POST /api/auth/totp/register\n\
+        POST /api/auth/totp/verify\n\
         POST /api/code/generate\n\
         POST /api/code/verify\n\
         POST /api/otp/register\n\
@@ -234,6 +241,7 @@ const CALLBACK: &str = "POST /callbacks/{service}/{customerId}";
 const ANN: &str = "ann@acme.example";
 const BEN: &str = "ben@acme.example";
 /// Where a code is said, and asked for by the address alone.
+const MEMBER_TOTP: &str = "POST /api/auth/totp";
 const PROVED: [&str; 2] = ["POST /api/auth/login", "POST /api/auth/recovery"];
 
 fn registration() -> Value {
@@ -314,6 +322,16 @@ impl Stage {
             _ => {}
         }
         let token = match operation {
+            "POST /api/auth/totp/enable" => {
+                let registered = post("/api/auth/totp/register", json!({})).bearer(&crew.token);
+                self.factor.secret = world.send(registered).await.ok()["secret"].as_str().unwrap().to_owned();
+                crew.token.clone()
+            }
+            _ if operation.starts_with(MEMBER_TOTP) && !operation.ends_with("/register") => {
+                let (secret, token) = world.enrol_member(&crew.token).await;
+                self.factor = Factor { secret, mfa: world.half_sign_in(ANN, true).await, ..Factor::default() };
+                token
+            }
             "POST /api/auth/invitations" => world.let_in(BEN).await["token"].as_str().unwrap().to_owned(),
             _ => crew.token.clone(),
         };
@@ -482,6 +500,9 @@ impl Stage {
                 body["code"] = json!(wrong(&self.mailed.0, 0));
                 self.send(request().json(&body)).await
             }
+            401 if operation == MEMBER_TOTP => {
+                self.send(request().json(&json!({"mfaToken": "otp_mfa_x", "otp": "123456"}))).await
+            }
             401 => self.send(request().without("authorization")).await,
             403 => self.forbidden(operation).await,
             404 => self.unknown(operation).await,
@@ -551,6 +572,10 @@ impl Stage {
                 let call = of_nobody(&self.world, &self.customer, operation, call).await;
                 self.send(call).await
             }
+            _ if operation.starts_with(MEMBER_TOTP) => {
+                let nobodys = self.world.let_in(BEN).await;
+                self.send(call.json(&json!({"otp": "123456"})).bearer(nobodys["token"].as_str().unwrap())).await
+            }
             "GET /signup/verify" => self.send(get(SIGNUP_PAGE)).await,
             "POST /signup/verify" => {
                 self.send(self.request(operation)).await;
@@ -575,6 +600,14 @@ impl Stage {
                 for _ in 1..200 {
                     self.send(self.request(operation)).await.ok();
                 }
+            }
+            "POST /api/auth/totp/register" => {
+                let (_, token) = self.world.enrol_member(&self.crew.as_ref().unwrap().token).await;
+                return self.send(self.request(operation).bearer(&token)).await;
+            }
+            "POST /api/auth/totp/enable" => {
+                let enabled = self.send(self.request(operation)).await.ok();
+                return self.send(self.request(operation).bearer(enabled["token"].as_str().unwrap())).await;
             }
             "POST /api/app" => {
                 for _ in 0..20 {

@@ -17,6 +17,7 @@ mod first_start;
 mod ledger;
 mod listen;
 mod master_key;
+mod members;
 mod own_address;
 mod postgres;
 mod providers;

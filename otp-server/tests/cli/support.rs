@@ -180,6 +180,11 @@ impl Server {
         self.call(&format!("PUT {path}"), &format!("X-OTP-API-Key: {key}\r\nContent-Type: application/json\r\n"), body)
     }
 
+    pub fn post_as(&self, path: &str, bearer: &str, body: &str) -> (u16, String) {
+        let headers = format!("Authorization: Bearer {bearer}\r\nContent-Type: application/json\r\n");
+        self.call(&format!("POST {path}"), &headers, body)
+    }
+
     pub fn fetch(&self, path: &str, headers: &str) -> (u16, String) {
         self.call(&format!("GET {path}"), headers, "")
     }

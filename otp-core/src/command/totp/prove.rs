@@ -5,24 +5,21 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::{Guess, Guessed, Step};
 use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::command::sign_in::Beginning;
 use crate::command::{EventSource, Trail};
-use crate::error::{Error, Limited};
+use crate::error::Error;
 use crate::event::{EventData, Person};
 use crate::id::{EventId, SessionId, UserId};
-use crate::limit::{Allowance, LimitOf};
 use crate::secret::{Digest32, Sealed};
 use crate::service::TenantContext;
 use crate::session::{RefreshToken, Session};
 use crate::store::{Changes, Command, Read, Reads, Scope, Snapshot, Stored};
 use crate::subject::{BucketKey, SubjectKey};
 use crate::tenant::Space;
-use crate::totp::{
-    DeviceState, GUESSES, MOST_TRUSTED, Method, PendingSignIn, SecondFactorUse, Shown, TotpDevice, TrustedDevice,
-    Verdict,
-};
+use crate::totp::{MOST_TRUSTED, Method, PendingSignIn, SecondFactorUse, Shown, TotpDevice, TrustedDevice};
 use crate::user::User;
 
 /// Whose device it is.
@@ -31,7 +28,7 @@ pub(crate) struct Holder {
     pub space: Space,
     pub key: SubjectKey,
     pub bucket: BucketKey,
-    /// `None` for somebody whom only the tenant knows.
+    /// `None` for a member, and for somebody whom only the tenant knows.
     pub user: Option<UserId>,
 }
 
@@ -61,17 +58,6 @@ pub(crate) enum By {
     User { client: Option<Sealed> },
     /// The tenant: in its audit trail.
     Tenant(Trail),
-}
-
-/// What becomes of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// It is in use from now on.
-    Enable,
-    /// It stays in use.
-    Use,
-    /// It is gone.
-    Disable,
 }
 
 /// What becomes of its user's session.
@@ -142,49 +128,24 @@ impl Command for ProveTotp {
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
-        let device = match self.admit(seen) {
-            Ok(device) => device,
-            Err(refused) => return (Err(refused), Changes::none()),
-        };
-        let mut judged = device.clone();
-        let verdict = match &self.shown {
-            Some(shown) => judged.judge(&self.context.keys, shown, self.now),
-            None => return self.right(seen, judged, None),
-        };
-        match verdict {
-            Ok(Verdict::Right(method)) => self.right(seen, judged, Some(method)),
-            Ok(Verdict::Wrong) => self.wrong(seen, judged),
-            Ok(Verdict::Full { until }) => (Err(self.limited(until)), Changes::none()),
-            Err(cannot_open) => (Err(cannot_open.into()), Changes::none()),
+        if let Err(refused) = self.admit(seen) {
+            return (Err(refused), Changes::none());
+        }
+        let guess = Guess { keys: &self.context.keys, shown: self.shown.as_ref(), step: self.step, now: self.now };
+        match guess.at(seen.one()) {
+            Guessed::Right(device, method) => self.right(seen, device, method),
+            Guessed::Wrong(device, error) => self.wrong(seen, device, error),
+            Guessed::Refused(refused) => (Err(refused), Changes::none()),
         }
     }
 }
 
 impl ProveTotp {
-    /// The device, if what is asked can be done with it.
-    fn admit<'a>(&self, seen: &'a Snapshot) -> Result<&'a TotpDevice, Error> {
+    fn admit(&self, seen: &Snapshot) -> Result<(), Error> {
         if self.holder.user.is_some() && self.user(seen).is_none() {
             return Err(Error::NotFound("user"));
         }
-        self.admit_session(seen)?;
-        let device = seen.one::<TotpDevice>();
-        let device = device.filter(|device| device.enabled_at().is_some() || device.is_pending(self.now));
-        let device = device.ok_or(Error::NotFound("authenticator"))?;
-        match (self.step, device.enabled_at()) {
-            (Step::Enable, Some(_)) => return Err(Error::Conflict("the authenticator is in use already")),
-            (Step::Use, None) => return Err(Error::NotFound("authenticator")),
-            _ => {}
-        }
-        let fits = match &self.shown {
-            Some(Shown::Code(code)) => code.fits(device.digits),
-            Some(Shown::Two(first, second)) => first.fits(device.digits) && second.fits(device.digits),
-            Some(Shown::Recovery(_)) | None => true,
-        };
-        if !fits {
-            let wanted = format!("codes of this authenticator have {} digits", device.digits.count());
-            return Err(Error::invalid("invalid_otp_format", "otp", wanted));
-        }
-        Ok(device)
+        self.admit_session(seen)
     }
 
     fn admit_session(&self, seen: &Snapshot) -> Result<(), Error> {
@@ -214,31 +175,17 @@ impl ProveTotp {
         seen.one::<Session>().filter(|session| session.subject == self.holder.key && session.is_open(self.now))
     }
 
-    fn limited(&self, until: Timestamp) -> Error {
-        let allowance = Allowance { limit: GUESSES.into(), remaining: 0, reset_at: until };
-        let retry_after = until.secs_after(self.now).max(1);
-        Error::RateLimited(Limited { allowance, retry_after, of: LimitOf::Recipient })
-    }
-
-    fn wrong(&self, seen: &Snapshot, device: TotpDevice) -> (Result<Proven, Error>, Changes) {
-        let remaining = device.remaining(self.now);
-        let reset_at = device.reset_at(self.now);
-        let allowance = Allowance { limit: GUESSES.into(), remaining: remaining.into(), reset_at };
+    fn wrong(&self, seen: &Snapshot, device: TotpDevice, error: Error) -> (Result<Proven, Error>, Changes) {
         let mut changes = Changes::none();
+        let remaining = device.remaining(self.now);
         self.tell(&mut changes, seen, 0, EventData::TotpFailed { remaining_attempts: remaining });
         changes.put(device);
-        (Err(Error::OtpInvalid { remaining, allowance }), changes)
+        (Err(error), changes)
     }
 
-    fn right(
-        &self,
-        seen: &Snapshot,
-        mut device: TotpDevice,
-        method: Option<Method>,
-    ) -> (Result<Proven, Error>, Changes) {
+    fn right(&self, seen: &Snapshot, device: TotpDevice, method: Option<Method>) -> (Result<Proven, Error>, Changes) {
         let mut changes = Changes::none();
         if self.step == Step::Enable {
-            device.state = DeviceState::Enabled { at: self.now };
             self.record(&mut changes, seen, Action::TotpEnabled, EventData::TotpEnabled {}, &device);
         }
         if method == Some(Method::RecoveryCode) {

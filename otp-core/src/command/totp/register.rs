@@ -7,6 +7,7 @@ use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::command::Trail;
 use crate::error::Error;
+use crate::id::MemberId;
 use crate::secret::Digest32;
 use crate::store::{Changes, Command, Read, Reads, Snapshot};
 use crate::totp::{MOST_TRUSTED, PendingSignIn, TotpDevice, TrustedDevice};
@@ -18,6 +19,8 @@ pub(crate) enum Registering {
     ByUser,
     /// That of somebody whose sign-in waits for it, by the digest of its token.
     SigningIn(Digest32),
+    /// A member's, who is signed in.
+    ByMember(MemberId, Trail),
     /// The tenant's.
     ByTenant,
     /// The tenant's, in the place of one that was lost.
@@ -44,13 +47,13 @@ impl Command for RegisterTotp {
             Registering::Replacing(_) => {
                 wanted.push(Read::owned::<TrustedDevice>(self.holder.key.as_bytes().into(), MOST_TRUSTED));
             }
-            Registering::ByUser | Registering::ByTenant => {}
+            Registering::ByUser | Registering::ByMember(..) | Registering::ByTenant => {}
         }
         Reads { scope: self.holder.scope(), wanted }
     }
 
     fn is_recorded(&self) -> bool {
-        matches!(self.registering, Registering::Replacing(_))
+        matches!(self.registering, Registering::Replacing(_) | Registering::ByMember(..))
     }
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
@@ -70,6 +73,10 @@ impl Command for RegisterTotp {
             changes.deletes.extend(seen.records.iter().map(|record| record.key()).filter(is_trusted_device));
             let data = json!({"type": device.moving.as_str()});
             changes.put(trail.line(self.holder.space.tenant, Action::TotpRecovered, self.holder.name(), data));
+        }
+        if let Registering::ByMember(member, trail) = &self.registering {
+            let line = trail.line(self.holder.space.tenant, Action::MemberTotpRegistered, member, json!({}));
+            changes.put(line);
         }
         changes.put(device);
         (Ok(()), changes)

@@ -7,7 +7,7 @@ use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::command::Trail;
 use crate::error::Error;
-use crate::id::TrustedDeviceId;
+use crate::id::{MemberId, TrustedDeviceId};
 use crate::store::{Changes, Command, Read, Reads, Snapshot, Stored};
 use crate::totp::{RecoverySet, TotpDevice, TrustedDevice};
 
@@ -17,6 +17,8 @@ pub(crate) struct PutRecovery {
     /// Since when the device is in use: it is to be the same still.
     pub enabled_at: Timestamp,
     pub set: RecoverySet,
+    /// Where it is written that a member did it.
+    pub by_member: Option<(MemberId, Trail)>,
 }
 
 impl Command for PutRecovery {
@@ -26,6 +28,10 @@ impl Command for PutRecovery {
         Reads { scope: self.holder.scope(), wanted: self.holder.reads() }
     }
 
+    fn is_recorded(&self) -> bool {
+        self.by_member.is_some()
+    }
+
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let same = seen.one::<TotpDevice>().filter(|device| device.enabled_at() == Some(self.enabled_at));
         let Some(mut device) = same.cloned() else {
@@ -33,6 +39,10 @@ impl Command for PutRecovery {
         };
         device.recovery = Some(self.set.clone());
         let mut changes = Changes::none();
+        if let Some((member, trail)) = &self.by_member {
+            let line = trail.line(self.holder.space.tenant, Action::RecoveryCodesRenewed, member, json!({}));
+            changes.put(line);
+        }
         changes.put(device);
         (Ok(()), changes)
     }

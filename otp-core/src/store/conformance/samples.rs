@@ -200,6 +200,7 @@ pub(super) fn sample(kind: Kind, tenant: TenantId, number: u64) -> Record {
         Kind::Member => members::member(tenant, number).into(),
         Kind::MemberCode => members::member_code(tenant, number).into(),
         Kind::MemberSession => members::member_session(tenant, number).into(),
+        Kind::MemberSignIn => members::member_sign_in(tenant, number).into(),
         Kind::Membership => members::membership(tenant, number).into(),
         Kind::Seat => members::seat(tenant, number).into(),
         Kind::Invitation => members::invitation(tenant, number).into(),

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::{NOW, bucket, digest, id, sealed, space, subject};
 use crate::id::{ChallengeId, InvitationId, MemberId, MemberSessionId, TenantId};
 use crate::limit::SlidingLog;
-use crate::member::{CodeUse, Invitation, Member, MemberCode, MemberSession, Membership, Role, Seat};
+use crate::member::{CodeUse, Invitation, Member, MemberCode, MemberSession, MemberSignIn, Membership, Role, Seat};
 use crate::secret::Digest32;
 use crate::subject::SubjectKey;
+use crate::totp::{Method, SecondFactorUse};
 
 pub(super) fn member(tenant: TenantId, number: u64) -> Member {
     Member {
@@ -50,6 +51,18 @@ pub(super) fn member_session(tenant: TenantId, number: u64) -> MemberSession {
         client: Some(sealed(tenant, number)),
         created_at: NOW,
         seen_at: NOW,
+        second_factor: Some(SecondFactorUse { at: NOW, by: Method::Totp }),
+    }
+}
+
+pub(super) fn member_sign_in(tenant: TenantId, number: u64) -> MemberSignIn {
+    MemberSignIn {
+        token: Digest32(digest(&[10, number])),
+        space: space(tenant),
+        member: MemberId::from_bytes(id(number)),
+        bucket: bucket(number),
+        for_program: true,
+        created_at: NOW,
     }
 }
 
