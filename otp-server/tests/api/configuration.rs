@@ -20,6 +20,7 @@ async fn the_document_has_every_section_and_is_written_in_parts() {
         "branding",
         "channels",
         "emailConfig",
+        "hooks",
         "passcode",
         "privacy",
         "rateLimits",

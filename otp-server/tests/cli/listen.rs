@@ -124,7 +124,7 @@ fn whom_to_listen_to_has_to_be_known() {
     ["Acme", "Other"].iter().for_each(|name| drop(customer(&place, name)));
     let several = place.run(&["listen"]);
     assert!(several.status == 1 && several.stderr.contains("name one with --customer"), "{several:?}");
-    let unknown = place.run(&["listen", "--customer", "cust_0000000000000000000000"]);
+    let unknown = place.run(&["listen", "--customer", "cust_1ChGpMeM8qoVtVas6bQGjR"]);
     assert_eq!(unknown.status, 1, "{unknown:?}");
     let word = place.run(&["listen", "--event", "otp.gone"]);
     assert!(word.status == 2 && word.stderr.contains("otp.gone"), "{word:?}");

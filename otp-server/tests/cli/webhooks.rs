@@ -45,6 +45,7 @@ impl Arrived {
 }
 
 /// How many events there are to be, and how long a server lives at least.
+#[allow(clippy::disallowed_methods)] // of the test, and not of the server
 fn scale() -> (usize, Duration) {
     match std::env::var("OTP_TEST_CRASH_EVENTS") {
         Ok(events) => (events.parse().expect("OTP_TEST_CRASH_EVENTS is a number"), LIFE),
@@ -65,6 +66,7 @@ fn ask(server: &Server, key: &str, number: usize) {
 
 #[test]
 #[ignore = "takes minutes: run `cargo xtask test`"]
+#[allow(clippy::disallowed_methods)] // servers live for so long, and the time is printed
 fn no_event_is_lost_or_made_up_however_often_the_server_is_killed() {
     let (events, life) = scale();
     let began = Instant::now();
