@@ -22,9 +22,10 @@ impl TypedOtp {
         self.0.len() == usize::from(digits.count())
     }
 
-    /// Whether it is this code; compares in constant time.
-    pub(super) fn is(&self, code: &str) -> bool {
-        self.0.as_bytes().ct_eq(code.as_bytes()).into()
+    /// Whether it is the code of this truncated value; compares in constant time.
+    pub(super) fn is(&self, digits: Digits, truncated: u32) -> bool {
+        let code = &digits.signs(truncated)[..usize::from(digits.count())];
+        self.0.as_bytes().ct_eq(code).into()
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::engine::Keyed;
 use super::{Digits, HashAlgorithm, Period, RecoverySet, Totp, TypedOtp, hotp};
 use crate::clock::Timestamp;
 use crate::secret::{CannotOpen, Digest32, Sealed, TenantKeys};
@@ -222,7 +223,6 @@ impl TotpDevice {
     fn accept(&mut self, keys: &TenantKeys, code: &TypedOtp, now: Timestamp) -> Result<bool, CannotOpen> {
         let secret = keys.open(&Self::place(&self.holder), &self.secret)?;
         let (algorithm, digits) = (self.algorithm, self.digits);
-        let is_right = |counter: &u64| code.is(&digits.of(hotp(algorithm, &secret, *counter)));
         match &mut self.moving {
             Moving::Totp { period, accepted } => {
                 let totp = Totp { algorithm, digits, period: *period, secret: &secret };
@@ -231,6 +231,8 @@ impl TotpDevice {
                 Ok(found.is_some())
             }
             Moving::Hotp { next } => {
+                let keyed = Keyed::new(algorithm, &secret);
+                let is_right = |counter: &u64| code.is(digits, keyed.truncated(*counter));
                 let found = (*next..=next.saturating_add(LOOK_AHEAD)).find(is_right);
                 *next = found.map_or(*next, |found| found.saturating_add(1));
                 Ok(found.is_some())
@@ -241,7 +243,8 @@ impl TotpDevice {
     /// Finds a counter that ran far ahead by two codes of it, one after the other (RFC 4226, 7.4). The time needs none of it.
     fn resynchronise(&mut self, keys: &TenantKeys, first: &TypedOtp, second: &TypedOtp) -> Result<bool, CannotOpen> {
         let secret = keys.open(&Self::place(&self.holder), &self.secret)?;
-        let shows = |code: &TypedOtp, counter: u64| code.is(&self.digits.of(hotp(self.algorithm, &secret, counter)));
+        let (digits, keyed) = (self.digits, Keyed::new(self.algorithm, &secret));
+        let shows = |code: &TypedOtp, counter: u64| code.is(digits, keyed.truncated(counter));
         let Moving::Hotp { next } = &mut self.moving else { return Ok(false) };
         let found = (*next..next.saturating_add(RESYNC_AHEAD))
             .find(|counter| shows(first, *counter) && shows(second, counter.saturating_add(1)));

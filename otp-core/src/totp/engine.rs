@@ -62,15 +62,40 @@ impl FromStr for HashAlgorithm {
 /// assert_eq!(Digits::SIX.of(truncated), "755224");
 /// ```
 pub fn hotp(algorithm: HashAlgorithm, secret: &[u8], counter: u64) -> u32 {
-    match algorithm {
-        HashAlgorithm::Sha1 => truncated::<Hmac<Sha1>>(secret, counter),
-        HashAlgorithm::Sha256 => truncated::<Hmac<Sha256>>(secret, counter),
-        HashAlgorithm::Sha512 => truncated::<Hmac<Sha512>>(secret, counter),
+    Keyed::new(algorithm, secret).truncated(counter)
+}
+
+/// A secret from which the codes of several counters are made: setting up its hash is half of the work of one.
+pub(super) enum Keyed {
+    Sha1(Hmac<Sha1>),
+    Sha256(Hmac<Sha256>),
+    Sha512(Hmac<Sha512>),
+}
+
+impl Keyed {
+    pub fn new(algorithm: HashAlgorithm, secret: &[u8]) -> Self {
+        match algorithm {
+            HashAlgorithm::Sha1 => Keyed::Sha1(keyed(secret)),
+            HashAlgorithm::Sha256 => Keyed::Sha256(keyed(secret)),
+            HashAlgorithm::Sha512 => Keyed::Sha512(keyed(secret)),
+        }
+    }
+
+    /// As [`hotp`].
+    pub fn truncated(&self, counter: u64) -> u32 {
+        match self {
+            Keyed::Sha1(mac) => truncated(mac.clone(), counter),
+            Keyed::Sha256(mac) => truncated(mac.clone(), counter),
+            Keyed::Sha512(mac) => truncated(mac.clone(), counter),
+        }
     }
 }
 
-fn truncated<M: Mac + KeyInit>(secret: &[u8], counter: u64) -> u32 {
-    let mut mac = <M as KeyInit>::new_from_slice(secret).expect("any key length");
+fn keyed<M: KeyInit>(secret: &[u8]) -> M {
+    M::new_from_slice(secret).expect("any key length")
+}
+
+fn truncated(mut mac: impl Mac, counter: u64) -> u32 {
     mac.update(&counter.to_be_bytes());
     let digest = mac.finalize().into_bytes();
     let from = usize::from(digest[digest.len() - 1] & 0x0f);
@@ -96,7 +121,17 @@ impl Digits {
 
     /// The digits, with zeros in front.
     pub fn of(self, truncated: u32) -> String {
-        format!("{:0width$}", truncated % 10u32.pow(self.0.into()), width = usize::from(self.0))
+        self.signs(truncated)[..usize::from(self.0)].iter().map(|sign| char::from(*sign)).collect()
+    }
+
+    /// The same in ASCII, followed by whatever.
+    pub(super) fn signs(self, truncated: u32) -> [u8; 8] {
+        let (mut signs, mut rest) = ([b'0'; 8], truncated);
+        for sign in signs[..usize::from(self.0)].iter_mut().rev() {
+            *sign += (rest % 10) as u8;
+            rest /= 10;
+        }
+        signs
     }
 
     /// The number.

@@ -1,5 +1,6 @@
 //! Codes of the time (RFC 6238), for whoever has the secret.
 
+use super::engine::Keyed;
 use super::{Digits, HashAlgorithm, Period, TypedOtp, hotp};
 use crate::clock::Timestamp;
 
@@ -35,7 +36,7 @@ pub struct Totp<'a> {
 impl Totp<'_> {
     /// The code that is shown at this time.
     pub fn code_at(&self, at: Timestamp) -> String {
-        self.code_of(self.period.step_at(at))
+        self.digits.of(hotp(self.algorithm, self.secret, self.period.step_at(at)))
     }
 
     /// Whose code it is, of the step now and those around it; none of a step up to the last one that was accepted.
@@ -43,11 +44,8 @@ impl Totp<'_> {
         let step = self.period.step_at(now);
         let mut around = step.saturating_sub(STEPS_AROUND)..=step + STEPS_AROUND;
         let is_new = |step: &u64| accepted.is_none_or(|accepted| *step > accepted);
-        around.find(|step| is_new(step) && typed.is(&self.code_of(*step)))
-    }
-
-    fn code_of(&self, step: u64) -> String {
-        self.digits.of(hotp(self.algorithm, self.secret, step))
+        let keyed = Keyed::new(self.algorithm, self.secret);
+        around.find(|step| is_new(step) && typed.is(self.digits, keyed.truncated(*step)))
     }
 }
 

@@ -139,7 +139,8 @@ impl Receiver {
     }
 
     async fn send(&self, service: &Service, event: &ToldEvent) -> String {
-        let headers = signed_headers(std::slice::from_ref(&self.secret), &event.id.to_string(), service.now(), &event.body);
+        let headers =
+            signed_headers(std::slice::from_ref(&self.secret), &event.id.to_string(), service.now(), &event.body);
         let request = Request { url: self.url.clone(), headers, body: event.body.clone(), within: None };
         match self.transport.send(request).await {
             Ok(answer) => format!("    -> {}", answer.status),
