@@ -6,7 +6,6 @@
 #![allow(clippy::disallowed_methods)] // measures real time
 
 use std::future::pending;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -14,30 +13,22 @@ use async_trait::async_trait;
 use lettre::address::Envelope;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
+use otp_benches::arrivals::Peer;
+use otp_benches::backstage::{Backstage, Neighbours};
 use otp_benches::race::is_quick;
 use otp_benches::row::{Row, percent, time};
-use otp_benches::run::{Run, TURNS};
-use otp_benches::sink::Sink;
-use otp_benches::world::address;
 use otp_core::message::{Failover, Mailer, Outgoing, Receipt, SendError};
-use otp_core::secret::Digest32;
 use otp_core::store::MemoryStore;
-use otp_core::{Caller, KeyRing, Mode, NewTenant, OtpRequest, Service, SystemClock, SystemRandom, TenantId};
-use otp_server::callbacks::Callbacks;
-use otp_server::http::{App, AppOptions};
+use otp_core::{SystemClock, TenantId};
 use otp_server::mail::{MailUrl, SmtpMailer};
-use otp_server::worker::{Wakes, Workers};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
 
 const MAILS: usize = 10_000;
 const CONNECTIONS: usize = 16;
 /// Of a mail of the bare loop, which is as large as those of the built-in template.
 const LINES: usize = 90;
 const SINGLE: usize = 500;
-/// Messages of the tenant with a provider of its own, for each of the other one's.
-const OTHERS: usize = 2;
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");
@@ -49,56 +40,20 @@ fn main() {
     });
 }
 
-/// Everything but HTTP.
-struct Server {
-    service: Service,
-    wake: Arc<Notify>,
-    /// Every mail goes to somebody else: nobody is sent two in a row.
-    asked: AtomicUsize,
+fn server(mailer: impl Mailer) -> Backstage {
+    Backstage::new(MemoryStore::new(), |builder| builder.mailer(mailer))
 }
 
-impl Server {
-    fn with(mailer: impl Mailer) -> Self {
-        let wake = Arc::new(Notify::new());
-        let queued = Arc::clone(&wake);
-        let builder = Service::builder(MemoryStore::new(), KeyRing::generate(&SystemRandom)).mailer(mailer);
-        Self { service: builder.on_queued(move || queued.notify_one()).build(), wake, asked: AtomicUsize::new(0) }
-    }
-
-    async fn tenant(&self) -> Caller {
-        let new = NewTenant { plan: Some("enterprise".to_owned()), ..NewTenant::named("Acme", "ops@acme.com") };
-        let created = self.service.create_tenant(new).await.expect("a tenant");
-        self.service.program(created.id, Mode::Live).await.expect("the tenant is active")
-    }
-
-    async fn request(&self, caller: &Caller) {
-        let number = self.asked.fetch_add(1, Ordering::Relaxed);
-        let request = OtpRequest::to(address("user", number));
-        self.service.request_otp(caller, request).await.expect("a code is queued");
-    }
-
-    fn work(&self) -> Workers {
-        let app = App::new(AppOptions {
-            service: self.service.clone(),
-            admin_token: Digest32::of(b"x"),
-            trusted_proxies: Vec::new(),
-            callbacks: Callbacks::default(),
-        });
-        let wakes = Wakes { queued: Arc::clone(&self.wake), ..Wakes::default() };
-        Workers::start(self.service.clone(), wakes, app)
-    }
-}
-
-fn smtp(sink: &Sink) -> SmtpMailer {
-    let Ok(MailUrl::Smtp(server)) = sink.url().parse() else { panic!("{} is no mail server", sink.url()) };
+fn smtp(sink: &Peer) -> SmtpMailer {
+    let Ok(MailUrl::Smtp(server)) = sink.smtp_url().parse() else { panic!("{} is no mail server", sink.smtp_url()) };
     let from = "OTP Auth <noreply@example.com>".parse().expect("a sender");
     SmtpMailer::new(&server, from, Arc::new(SystemClock::default())).expect("no TLS is needed")
 }
 
 async fn queued(mails: usize) {
-    let mut sink = Sink::start();
+    let mut sink = Peer::mail_server();
     let (waiting, prompt) = (bare(&mut sink, mails / 10, false).await * 10, bare(&mut sink, mails, true).await);
-    let server = Server::with(smtp(&sink));
+    let server = server(smtp(&sink));
     let caller = server.tenant().await;
     for _ in 0..mails {
         server.request(&caller).await;
@@ -117,7 +72,7 @@ async fn queued(mails: usize) {
 
 /// Mails of the same size, by a loop on each connection. lettre's own connections wait for the acknowledgement of a mail before
 /// they send its end.
-async fn bare(sink: &mut Sink, mails: usize, is_prompt: bool) -> Duration {
+async fn bare(sink: &mut Peer, mails: usize, is_prompt: bool) -> Duration {
     let line = format!("{}\r\n", "x".repeat(70));
     let mail: Arc<str> = format!("Subject: Your code\r\n\r\n{}", line.repeat(LINES)).into();
     let started = Instant::now();
@@ -140,24 +95,12 @@ async fn bare(sink: &mut Sink, mails: usize, is_prompt: bool) -> Duration {
     sink.wait_for(mails).await - started
 }
 
-/// How long each of some mails took, one after another.
-async fn one_by_one(server: &Server, sink: &mut Sink, caller: &Caller, mails: usize) -> Run {
-    let mut run = Run::default();
-    for _ in 0..mails {
-        let started = Instant::now();
-        server.request(caller).await;
-        let span = sink.wait_for(1).await - started;
-        run.add(Run { calls: 1, took: span, spans: vec![span], ..Run::default() });
-    }
-    run
-}
-
 async fn single(mails: usize) {
-    let mut sink = Sink::start();
-    let server = Server::with(smtp(&sink));
+    let mut sink = Peer::mail_server();
+    let server = server(smtp(&sink));
     let caller = server.tenant().await;
     let workers = server.work();
-    let run = one_by_one(&server, &mut sink, &caller, mails).await;
+    let run = server.one_by_one(&mut sink, &caller, mails).await;
     workers.stop().await;
     Row::new("a mail on an idle server, from the request to its end", format!("p50 {}", time(run.quantile(0.5))))
         .print();
@@ -192,49 +135,19 @@ impl Mailer for Split {
     }
 }
 
-/// Two tenants on one server, one with a provider of its own.
-struct Neighbours {
-    sink: Sink,
-    server: Server,
-    acme: Caller,
-    other: Caller,
-    _workers: Workers,
-    run: Run,
-}
-
-impl Neighbours {
-    async fn new(hangs: bool) -> Self {
-        let (sink, own) = (Sink::start(), Arc::new(OnceLock::new()));
-        let provider = Failover::new(SystemClock::default()).then("own", Provider { hangs });
-        let server = Server::with(Split { own: Arc::clone(&own), provider, smtp: smtp(&sink) });
-        let (acme, other) = (server.tenant().await, server.tenant().await);
-        let _ = own.set(other.space().tenant);
-        let workers = server.work();
-        Self { sink, server, acme, other, _workers: workers, run: Run::default() }
-    }
-
-    async fn turn(&mut self, mails: usize) {
-        for _ in 0..mails {
-            for _ in 0..OTHERS {
-                self.server.request(&self.other).await;
-            }
-            self.run.add(one_by_one(&self.server, &mut self.sink, &self.acme, 1).await);
-        }
-    }
+/// Two tenants, one with a provider of its own.
+async fn neighbours(hangs: bool) -> Neighbours {
+    let (sink, own) = (Peer::mail_server(), Arc::new(OnceLock::new()));
+    let provider = Failover::new(SystemClock::default()).then("own", Provider { hangs });
+    let server = server(Split { own: Arc::clone(&own), provider, smtp: smtp(&sink) });
+    let (acme, other) = (server.tenant().await, server.tenant().await);
+    let _ = own.set(other.space().tenant);
+    Neighbours::new(server, sink, acme, other)
 }
 
 async fn beside(mails: usize) {
-    let mut both = [Neighbours::new(true).await, Neighbours::new(false).await];
-    for neighbours in &mut both {
-        neighbours.turn(mails / 10).await;
-        neighbours.run = Run::default();
-    }
-    for _ in 0..TURNS {
-        for neighbours in &mut both {
-            neighbours.turn(mails).await;
-        }
-    }
-    let [with, without] = both.map(|neighbours| neighbours.run.quantile(0.99));
+    let both = [neighbours(true).await, neighbours(false).await];
+    let [with, without] = Neighbours::compare(both, mails).await.map(|run| run.quantile(0.99));
     let row = Row::new("the same beside a tenant whose provider hangs", format!("p99 {}", time(with)));
     row.against(format!("whose provider works {}", time(without)), percent(with.as_secs_f64(), without.as_secs_f64()))
         .print();

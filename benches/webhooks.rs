@@ -6,7 +6,6 @@
 
 #![allow(clippy::disallowed_methods)] // measures real time
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,20 +13,17 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use otp_benches::arrivals::Peer;
+use otp_benches::backstage::{Backstage, Neighbours};
 use otp_benches::race::{is_quick, race};
-use otp_benches::receiver::Receiver;
 use otp_benches::row::{Row, percent, time};
 use otp_benches::run::{Run, TURNS};
 use otp_benches::world::{World, address};
 use otp_core::destination::Reach;
-use otp_core::secret::Digest32;
 use otp_core::webhook::Signing;
-use otp_core::{Caller, ChallengeId, KeyRing, Mode, NewEndpoint, NewTenant, OtpRequest, Service, SystemRandom};
-use otp_server::callbacks::Callbacks;
-use otp_server::http::{App, AppOptions};
+use otp_core::{Caller, ChallengeId, NewEndpoint, Service};
 use otp_server::outbound::Guard;
 use otp_server::webhook::Webhooks;
-use otp_server::worker::{Wakes, Workers};
 use otp_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -38,8 +34,6 @@ const CONNECTIONS: usize = 4;
 const SIGN_INS: usize = 16_000;
 const CALLERS: usize = 64;
 const SINGLE: usize = 500;
-/// Events for another tenant's endpoint, for each of the one that is measured.
-const OTHERS: usize = 2;
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");
@@ -51,49 +45,11 @@ fn main() {
     runtime.block_on(beside(scaled(SINGLE)));
 }
 
-/// Everything but HTTP in.
-struct Server {
-    service: Service,
-    wakes: Wakes,
-    asked: AtomicUsize,
-    _folder: TempDir,
-}
-
-impl Server {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = SqliteStore::open(folder.path().join("otp.db")).expect("a fresh file");
-        let wakes = Wakes::default();
-        let Wakes { told, .. } = wakes.clone();
-        let service = Service::builder(store, KeyRing::generate(&SystemRandom))
-            .webhooks(Webhooks::guarded(Guard::anywhere()).expect("certificates"))
-            .webhook_reach(Reach::Anywhere)
-            .on_delivery(move || told.notify_one())
-            .build();
-        Self { service, wakes, asked: AtomicUsize::new(0), _folder: folder }
-    }
-
-    async fn tenant(&self) -> Caller {
-        let new = NewTenant { plan: Some("enterprise".to_owned()), ..NewTenant::named("Acme", "ops@acme.com") };
-        let created = self.service.create_tenant(new).await.expect("a tenant");
-        self.service.program(created.id, Mode::Live).await.expect("the tenant is active")
-    }
-
-    /// Something happens that endpoints are told of.
-    async fn happen(&self, caller: &Caller) {
-        let number = self.asked.fetch_add(1, Ordering::Relaxed);
-        self.service.request_otp(caller, OtpRequest::to(address("user", number))).await.expect("a code is queued");
-    }
-
-    fn work(&self) -> Workers {
-        let app = App::new(AppOptions {
-            service: self.service.clone(),
-            admin_token: Digest32::of(b"x"),
-            trusted_proxies: Vec::new(),
-            callbacks: Callbacks::default(),
-        });
-        Workers::start(self.service.clone(), self.wakes.clone(), app)
-    }
+/// On a fresh file in this folder.
+fn server(folder: &TempDir) -> Backstage {
+    let store = SqliteStore::open(folder.path().join("otp.db")).expect("a fresh file");
+    let webhooks = Webhooks::guarded(Guard::anywhere()).expect("certificates");
+    Backstage::new(store, |builder| builder.webhooks(webhooks).webhook_reach(Reach::Anywhere))
 }
 
 async fn subscribe(service: &Service, caller: &Caller, url: String, events: &str) {
@@ -111,16 +67,17 @@ async fn subscribe(service: &Service, caller: &Caller, url: String, events: &str
 }
 
 async fn waiting(events: usize, endpoints: usize) {
-    let mut receiver = Receiver::start(true);
+    let mut receiver = Peer::endpoint(true);
     let connections = endpoints * CONNECTIONS;
     let bare = bare(&mut receiver, events, connections).await;
-    let server = Server::new();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = server(&folder);
     let caller = server.tenant().await;
     for _ in 0..endpoints {
-        subscribe(&server.service, &caller, receiver.url(), "otp.requested").await;
+        subscribe(&server.service, &caller, receiver.http_url(), "otp.requested").await;
     }
     for _ in 0..events / endpoints {
-        server.happen(&caller).await;
+        server.request(&caller).await;
     }
     let started = Instant::now();
     let workers = server.work();
@@ -134,12 +91,12 @@ async fn waiting(events: usize, endpoints: usize) {
 }
 
 /// The same number of requests of the same size, by a loop on each connection.
-async fn bare(receiver: &mut Receiver, requests: usize, connections: usize) -> Duration {
+async fn bare(receiver: &mut Peer, requests: usize, connections: usize) -> Duration {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let body = Bytes::from(vec![b'x'; 300]);
     let started = Instant::now();
     for number in 0..connections {
-        let (client, body, url) = (client.clone(), body.clone(), receiver.url());
+        let (client, body, url) = (client.clone(), body.clone(), receiver.http_url());
         let share = requests / connections + usize::from(number < requests % connections);
         tokio::spawn(async move {
             for _ in 0..share {
@@ -204,63 +161,22 @@ fn sign_in(runtime: &Runtime, world: &Arc<World>, numbers: std::ops::Range<usize
     sum
 }
 
-/// How long each of some events took to arrive, one after another.
-async fn one_by_one(server: &Server, receiver: &mut Receiver, caller: &Caller, events: usize) -> Run {
-    let mut run = Run::default();
-    for _ in 0..events {
-        let started = Instant::now();
-        server.happen(caller).await;
-        let span = receiver.wait_for(1).await - started;
-        run.add(Run { calls: 1, took: span, spans: vec![span], ..Run::default() });
+/// Two tenants, each with an endpoint, and the other one's endpoint.
+async fn neighbours(folder: &TempDir, hangs: bool) -> (Neighbours, Peer) {
+    let (receiver, others) = (Peer::endpoint(true), Peer::endpoint(!hangs));
+    let server = server(folder);
+    let (acme, other) = (server.tenant().await, server.tenant().await);
+    for (caller, receiver) in [(&acme, &receiver), (&other, &others)] {
+        subscribe(&server.service, caller, receiver.http_url(), "otp.requested").await;
     }
-    run
-}
-
-/// Two tenants on one server, each with an endpoint.
-struct Neighbours {
-    receiver: Receiver,
-    _other: Receiver,
-    server: Server,
-    callers: [Caller; 2],
-    _workers: Workers,
-    run: Run,
-}
-
-impl Neighbours {
-    async fn new(hangs: bool) -> Self {
-        let (receiver, other) = (Receiver::start(true), Receiver::start(!hangs));
-        let server = Server::new();
-        let callers = [server.tenant().await, server.tenant().await];
-        for (caller, receiver) in callers.iter().zip([&receiver, &other]) {
-            subscribe(&server.service, caller, receiver.url(), "otp.requested").await;
-        }
-        let workers = server.work();
-        Self { receiver, _other: other, server, callers, _workers: workers, run: Run::default() }
-    }
-
-    async fn turn(&mut self, events: usize) {
-        let [acme, other] = &self.callers;
-        for _ in 0..events {
-            for _ in 0..OTHERS {
-                self.server.happen(other).await;
-            }
-            self.run.add(one_by_one(&self.server, &mut self.receiver, acme, 1).await);
-        }
-    }
+    (Neighbours::new(server, receiver, acme, other), others)
 }
 
 async fn beside(events: usize) {
-    let mut both = [Neighbours::new(true).await, Neighbours::new(false).await];
-    for neighbours in &mut both {
-        neighbours.turn(events / 10).await;
-        neighbours.run = Run::default();
-    }
-    for _ in 0..TURNS {
-        for neighbours in &mut both {
-            neighbours.turn(events).await;
-        }
-    }
-    let [with, without] = both.map(|neighbours| neighbours.run);
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    let ((hangs, _hanging), (works, _working)) =
+        (neighbours(&folders[0], true).await, neighbours(&folders[1], false).await);
+    let [with, without] = Neighbours::compare([hangs, works], events).await;
     let p99 = |run: &Run| run.quantile(0.99);
     let words = |run: &Run| format!("p50 {}, p99 {}", time(run.quantile(0.5)), time(p99(run)));
     Row::new("webhooks/an event, from what happens to its arrival, beside an endpoint that hangs", words(&with))

@@ -3,6 +3,8 @@
 #![deny(missing_docs)]
 #![allow(clippy::disallowed_methods)] // measures real time
 
+pub mod arrivals;
+pub mod backstage;
 pub mod capture;
 pub mod child;
 pub mod floor;
@@ -11,10 +13,8 @@ pub mod load;
 pub mod pipelined;
 pub mod race;
 pub mod raw;
-pub mod receiver;
 pub mod remote;
 pub mod row;
 pub mod run;
-pub mod sink;
 pub mod tenants;
 pub mod world;

@@ -1,0 +1,126 @@
+//! Peers that take what they are sent, on threads of their own, and tell when it arrived: a mail server, and an endpoint.
+
+use std::io;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Instant;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// A running peer.
+pub struct Peer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    arrived: UnboundedReceiver<Instant>,
+}
+
+impl Peer {
+    /// A mail server that takes everything at once.
+    pub fn mail_server() -> Self {
+        Self::start(take_mails)
+    }
+
+    /// Its URL, over which mail leaves on 16 connections.
+    pub fn smtp_url(&self) -> String {
+        format!("smtp://{}?tls=none&connections=16", self.address)
+    }
+
+    /// An endpoint that takes everything at once, or reads it and never answers.
+    pub fn endpoint(answers: bool) -> Self {
+        Self::start(move |stream, arrived| take_requests(stream, answers, arrived))
+    }
+
+    /// Its URL.
+    pub fn http_url(&self) -> String {
+        format!("http://{}/events", self.address)
+    }
+
+    /// Waits for so many arrivals; when the last of them was.
+    pub async fn wait_for(&mut self, count: usize) -> Instant {
+        let mut last = None;
+        for _ in 0..count {
+            last = self.arrived.recv().await;
+        }
+        last.expect("it runs")
+    }
+
+    fn start<C, F>(converse: C) -> Self
+    where
+        C: Fn(TcpStream, UnboundedSender<Instant>) -> F + Send + 'static,
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let (told, address) = std::sync::mpsc::channel();
+        let (sender, arrived) = unbounded_channel();
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                told.send(listener.local_addr().expect("its address")).expect("somebody waits");
+                while let Ok((stream, _)) = listener.accept().await {
+                    stream.set_nodelay(true).expect("a socket");
+                    tokio::spawn(converse(stream, sender.clone()));
+                }
+            });
+        });
+        Self { address: address.recv().expect("it listens"), arrived }
+    }
+}
+
+async fn take_mails(stream: TcpStream, arrived: UnboundedSender<Instant>) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 peer.test\r\n").await?;
+    let (mut line, mut is_mail) = (Vec::new(), false);
+    loop {
+        line.clear();
+        if stream.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        if is_mail && line != b".\r\n" {
+            continue;
+        }
+        let answer: &[u8] = match line.first_chunk::<4>() {
+            _ if is_mail => {
+                is_mail = false;
+                let _ = arrived.send(Instant::now()); // the bench may be over
+                b"250 queued\r\n"
+            }
+            Some(b"DATA") => {
+                is_mail = true;
+                b"354 go on\r\n"
+            }
+            Some(b"QUIT") => return Ok(()),
+            _ => b"250 OK\r\n",
+        };
+        stream.write_all(answer).await?;
+    }
+}
+
+async fn take_requests(stream: TcpStream, answers: bool, arrived: UnboundedSender<Instant>) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let (mut line, mut body) = (String::new(), Vec::new());
+    loop {
+        let mut length = 0;
+        loop {
+            line.clear();
+            if stream.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse().unwrap_or_default();
+                }
+                _ if line == "\r\n" => break,
+                _ => {}
+            }
+        }
+        body.resize(length, 0);
+        stream.read_exact(&mut body).await?;
+        if answers {
+            let _ = arrived.send(Instant::now()); // the bench may be over
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+        }
+    }
+}
