@@ -2,19 +2,47 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::Notify;
 
 /// A running peer.
 pub struct Peer {
     /// Where it listens.
     pub address: SocketAddr,
-    arrived: UnboundedReceiver<Instant>,
+    arrivals: Arc<Arrivals>,
+}
+
+/// When everything arrived. Whoever waits is woken once, so that it takes no time from what is measured.
+#[derive(Default)]
+struct Arrivals {
+    state: Mutex<State>,
+    complete: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    all: Vec<Instant>,
+    awaited: usize,
+}
+
+impl Arrivals {
+    fn note(&self) {
+        let mut state = self.state();
+        state.all.push(Instant::now());
+        if state.all.len() == state.awaited {
+            self.complete.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Peer {
@@ -40,20 +68,27 @@ impl Peer {
 
     /// Waits for so many arrivals; when the last of them was.
     pub async fn wait_for(&mut self, count: usize) -> Instant {
-        let mut last = None;
-        for _ in 0..count {
-            last = self.arrived.recv().await;
+        let awaited = {
+            let mut state = self.arrivals.state();
+            state.awaited += count;
+            state.awaited
+        };
+        loop {
+            if let Some(last) = self.arrivals.state().all.get(awaited - 1) {
+                return *last;
+            }
+            self.arrivals.complete.notified().await;
         }
-        last.expect("it runs")
     }
 
     fn start<C, F>(converse: C) -> Self
     where
-        C: Fn(TcpStream, UnboundedSender<Instant>) -> F + Send + 'static,
+        C: Fn(TcpStream, Arc<Arrivals>) -> F + Send + 'static,
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
         let (told, address) = std::sync::mpsc::channel();
-        let (sender, arrived) = unbounded_channel();
+        let arrivals = Arc::<Arrivals>::default();
+        let noting = Arc::clone(&arrivals);
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
@@ -61,15 +96,15 @@ impl Peer {
                 told.send(listener.local_addr().expect("its address")).expect("somebody waits");
                 while let Ok((stream, _)) = listener.accept().await {
                     stream.set_nodelay(true).expect("a socket");
-                    tokio::spawn(converse(stream, sender.clone()));
+                    tokio::spawn(converse(stream, Arc::clone(&noting)));
                 }
             });
         });
-        Self { address: address.recv().expect("it listens"), arrived }
+        Self { address: address.recv().expect("it listens"), arrivals }
     }
 }
 
-async fn take_mails(stream: TcpStream, arrived: UnboundedSender<Instant>) -> io::Result<()> {
+async fn take_mails(stream: TcpStream, arrivals: Arc<Arrivals>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 peer.test\r\n").await?;
     let (mut line, mut is_mail) = (Vec::new(), false);
@@ -84,7 +119,7 @@ async fn take_mails(stream: TcpStream, arrived: UnboundedSender<Instant>) -> io:
         let answer: &[u8] = match line.first_chunk::<4>() {
             _ if is_mail => {
                 is_mail = false;
-                let _ = arrived.send(Instant::now()); // the bench may be over
+                arrivals.note();
                 b"250 queued\r\n"
             }
             Some(b"DATA") => {
@@ -98,7 +133,7 @@ async fn take_mails(stream: TcpStream, arrived: UnboundedSender<Instant>) -> io:
     }
 }
 
-async fn take_requests(stream: TcpStream, answers: bool, arrived: UnboundedSender<Instant>) -> io::Result<()> {
+async fn take_requests(stream: TcpStream, answers: bool, arrivals: Arc<Arrivals>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     loop {
@@ -119,7 +154,7 @@ async fn take_requests(stream: TcpStream, answers: bool, arrived: UnboundedSende
         body.resize(length, 0);
         stream.read_exact(&mut body).await?;
         if answers {
-            let _ = arrived.send(Instant::now()); // the bench may be over
+            arrivals.note();
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
         }
     }

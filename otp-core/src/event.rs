@@ -4,8 +4,10 @@ mod filter;
 mod sample;
 mod schema;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyType;
@@ -16,13 +18,13 @@ use crate::limit::{Guard, LimitOf};
 use crate::message::Channel;
 use crate::numbering::Country;
 use crate::secret::Sealed;
-use crate::store::{Key, Kind, SmallBytes, Stored};
+use crate::store::{Due, Key, Kind, SmallBytes, Stored};
 use crate::subject::SubjectKey;
 use crate::tenant::{Mode, Space, TenantStatus};
 use crate::webhook::Delivery;
 
 pub use filter::{EventFilter, UnknownEvent};
-use schema::Field;
+use schema::{Field, Told};
 
 /// For how many days events and messages are kept, unless the tenant keeps those about people for less.
 pub(crate) const KEPT_DAYS: u32 = 30;
@@ -83,6 +85,20 @@ macro_rules! catalogue {
             /// Its name.
             pub const fn kind(&self) -> EventKind {
                 match self { $(EventData::$kind { .. } => EventKind::$kind,)* }
+            }
+
+            /// Says it in the words of the wire, of what is sealed nothing, and leaves out one name.
+            pub(crate) fn tell<M: SerializeMap>(&self, but: &str, map: &mut M) -> Result<(), M::Error> {
+                match self {
+                    $(EventData::$kind { $($field),* } => {
+                        #[allow(unused_mut, unused_variables)] // some say nothing
+                        let mut names = NAMES[EventKind::$kind as usize].iter().map(String::as_str);
+                        $(if let Some(name) = names.next().filter(|name| *name != but) {
+                            $field.tell(name, map)?;
+                        })*
+                    })*
+                }
+                Ok(())
             }
 
             /// What there is to say, as JSON.
@@ -297,17 +313,21 @@ catalogue! {
     }
 }
 
+/// What the fields of each kind are called on the wire.
+static NAMES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
+    let names = |kind: &EventKind| kind.fields().into_iter().map(|field| field.name).collect();
+    EventKind::ALL.iter().map(names).collect()
+});
+
 impl EventData {
     /// What there is to say, in the words of the wire; of what is sealed nothing.
     pub(crate) fn payload(&self) -> serde_json::Map<String, serde_json::Value> {
-        let serde_json::Value::Object(mut fields) = self.fields() else { return serde_json::Map::new() };
-        fields.retain(|name, _| !name.starts_with("sealed"));
-        for field in self.kind().fields().iter().filter(|field| field.is_time) {
-            if let Some(millis) = fields.get(&field.name).and_then(serde_json::Value::as_i64) {
-                fields.insert(field.name.clone(), Timestamp::from_millis(millis).to_string().into());
-            }
+        let mut map = serde_json::value::Serializer.serialize_map(None).expect("plain data");
+        self.tell("", &mut map).expect("plain data");
+        match map.end() {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
         }
-        fields
     }
 }
 
@@ -343,6 +363,9 @@ pub struct Event {
     /// To which endpoints it is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointId>,
+    /// When its deliveries to them are written down, and by whom; settled once they are.
+    #[serde(skip)]
+    pub due: Due,
 }
 
 impl Event {
@@ -381,7 +404,16 @@ impl Stored for Event {
         Some(self.person.as_ref().map_or_else(|| self.space.owner(), |person| person.subject.as_bytes().into()))
     }
 
+    /// None while it waits in the outbox: what is told of it goes first. So it stands in one index of a store at a time.
     fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.at + days(self.person.as_ref().map_or(KEPT_DAYS, |person| person.days)))
+        self.due.at.is_none().then(|| self.at + days(self.person.as_ref().map_or(KEPT_DAYS, |person| person.days)))
+    }
+
+    fn due(&self) -> Option<&Due> {
+        Some(&self.due)
+    }
+
+    fn due_mut(&mut self) -> Option<&mut Due> {
+        Some(&mut self.due)
     }
 }

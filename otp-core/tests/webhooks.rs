@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::*;
 use otp_core::event::{Event, EventKind};
-use otp_core::store::{Kind, Stored};
+use otp_core::store::{FromRecord, Kind, Stored};
 use otp_core::webhook::{Answer, Delivery, DeliveryState, EndpointState, Failure, Signing, WhyDisabled};
 use otp_core::*;
 use serde_json::json;
@@ -47,9 +47,7 @@ impl Stage {
             if round == Delivered::default() {
                 return sum;
             }
-            sum.sent += round.sent;
-            sum.retried += round.retried;
-            sum.failed += round.failed;
+            sum += round;
         }
     }
 
@@ -155,23 +153,41 @@ fn every_event_of_a_sign_in_has_the_fields_that_its_schema_tells_of() {
 
 /// Both or neither, whatever breaks.
 #[test]
-fn event_and_delivery_are_of_one_commit() {
+fn an_event_waits_in_the_outbox_of_its_commit_until_its_deliveries_are_written() {
     let stage = Stage::new();
     stage.endpoint(&["otp.requested"]);
+    stage.endpoint_with(&["*"], |new| new.url = "https://b.acme.example".to_owned());
+    stage.endpoint(&["otp.verified"]);
     stage.world.request_to(&stage.acme, "ann@example.org").unwrap();
-    let commits = stage.world.store.commits.lock().unwrap();
-    let both = commits.iter().filter(|changes| {
-        let kinds = kinds(&changes.puts);
-        let has = |kind| kinds.contains(&kind);
-        assert_eq!(
-            has(Kind::Delivery),
-            changes.puts.iter().any(|record| {
-                matches!(record, store::Record::Event(event) if event.kind() == EventKind::OtpRequested)
-            })
-        );
-        has(Kind::Delivery)
-    });
-    assert_eq!(both.count(), 1);
+    let commits = stage.world.store.commits.lock().unwrap().clone();
+    let of_request = commits.iter().find(|changes| kinds(&changes.puts).contains(&Kind::Challenge)).unwrap();
+    let told: Vec<&Event> = of_request.puts.iter().filter_map(Event::of).collect();
+    assert_eq!((told.len(), told[0].endpoints.len(), told[0].due.at), (1, 2, Some(stage.world.now())));
+
+    stage.world.store.fail(Fault::Unsettled);
+    assert!(wait(stage.world.service.claim_webhooks(10)).is_err());
+    stage.world.store.mend();
+    assert_eq!((stage.deliver(), stage.deliveries().len()), (Delivered::default(), 0), "it is under a lease");
+    stage.world.clock.advance(MINUTE);
+    assert_eq!((stage.deliver().sent, stage.deliveries().len()), (2, 2));
+    assert_eq!(stage.deliver(), Delivered::default());
+}
+
+/// What is told of somebody is not told any more once they are erased, also when it was claimed before.
+#[test]
+fn an_event_of_somebody_who_was_erased_stays_here() {
+    let stage = Stage::new();
+    stage.endpoint(&["user.created"]);
+    let users = ["ann@example.org", "ben@example.org"].map(|who| stage.world.sign_in(&stage.acme, who).user_id);
+    let mut claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
+    wait(stage.world.service.erase_user(&stage.acme, users[0])).unwrap();
+    stage.world.clock.advance(2 * SECOND);
+    for run in &mut claim.runs {
+        let sent = wait(stage.world.service.send_next(run)).unwrap().unwrap();
+        wait(stage.world.service.settle_webhooks(vec![sent])).unwrap();
+    }
+    assert_eq!((stage.receiver.count(), stage.deliveries().len()), (1, 1));
+    assert_eq!(stage.receiver.last().json()["data"]["userId"], json!(users[1]));
 }
 
 #[test]
@@ -188,7 +204,7 @@ fn nobody_is_told_of_what_nobody_asked_for_and_tenants_hear_only_of_their_own() 
     }
     stage.deliver();
     assert_eq!(stage.receiver.count(), 0);
-    assert!(stage.world.committed::<Delivery>().is_empty());
+    assert!(stage.world.committed::<Event>().iter().all(|event| event.due.at.is_none()));
 }
 
 #[test]
@@ -602,7 +618,8 @@ fn an_endpoint_that_hangs_has_four_requests_open_and_the_others_go_on() {
         stage.world.request_to(&stage.acme, &format!("user{number}@example.org")).unwrap();
     }
     let hanging = wait(stage.world.service.claim_webhooks(1_000)).unwrap();
-    assert_eq!((hanging.claimed, hanging.runs.len()), (100, 4));
+    assert_eq!((stage.deliveries().len(), hanging.runs.len(), hanging.is_more), (100, 4, false));
+    assert_eq!(stage.world.service.waiting_webhooks(), 96);
     stage.endpoint_with(&["otp.failed"], |new| new.url = "https://b.acme.example".to_owned());
     let asked = stage.world.ask_for(&stage.acme, "ann@example.org");
     stage.world.say(&stage.acme, asked.id, &wrong(&asked.code, 1)).unwrap_err();

@@ -131,9 +131,17 @@ impl Outbound {
     ///
     /// # Errors
     /// Why there is no answer; the request may have arrived all the same.
-    pub async fn send(&self, mut request: Request<Bytes>) -> Result<Answer, Unanswered> {
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Answer, Unanswered> {
+        self.send_within(self.deadline, request).await
+    }
+
+    /// As [`send`](Self::send), with a deadline of its own.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_within(&self, deadline: Duration, mut request: Request<Bytes>) -> Result<Answer, Unanswered> {
         request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        timeout(self.deadline, self.answer(request.map(Full::new))).await.unwrap_or(Err(Unanswered::Silent))
+        timeout(deadline, self.answer(request.map(Full::new))).await.unwrap_or(Err(Unanswered::Silent))
     }
 
     async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Answer, Unanswered> {

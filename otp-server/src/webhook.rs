@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri};
 use otp_core::webhook::{Answer, Failure, Request, WebhookTransport};
 use otp_core::{Clock, SystemClock};
-use tokio::time::timeout;
 
 use crate::outbound::{Guard, Outbound, Unanswered};
 
@@ -30,9 +29,12 @@ impl Webhooks {
 #[async_trait]
 impl WebhookTransport for Webhooks {
     async fn send(&self, request: Request) -> Result<Answer, Failure> {
-        let within = request.within.unwrap_or(DEADLINE);
+        let within = request.within;
         let request = read(request).ok_or(Failure::Unavailable)?;
-        let answer = timeout(within, self.0.send(request)).await.map_err(|_| Failure::Timeout)?;
+        let answer = match within {
+            Some(within) => self.0.send_within(within, request).await,
+            None => self.0.send(request).await,
+        };
         let answer = answer.map_err(|error| failure(&error))?;
         Ok(Answer {
             status: answer.status.as_u16(),

@@ -192,3 +192,8 @@ CREATE TABLE "member_sign_in" (
 ) WITH (fillfactor = 85);
 CREATE INDEX member_sign_in_owner ON "member_sign_in" (owner, id);
 CREATE INDEX member_sign_in_expires ON "member_sign_in" (expires_at) WHERE expires_at IS NOT NULL;
+
+-- An event waits here until its deliveries are written down.
+ALTER TABLE "event" ADD COLUMN due_at bigint;
+ALTER TABLE "event" ADD COLUMN lease bytea;
+CREATE INDEX event_due ON "event" (due_at) WHERE due_at IS NOT NULL;

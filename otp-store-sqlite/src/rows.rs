@@ -106,8 +106,8 @@ fn collect(query: &mut Statement<'_>, kind: Kind, found: &mut Vec<Record>) -> Re
 fn record(row: &Row<'_>, kind: Kind) -> Result<Result<Record, CorruptRecord>> {
     let due = if kind.shape().queue { due(row)? } else { Due::default() };
     let ValueRef::Text(body) = row.get_ref(0)? else { return Err(FromSqlError::InvalidType.into()) };
-    // Bytes that are no UTF-8 are no JSON either: they become the replacement character, and are refused as corrupt.
-    Ok(Record::from_body(kind, &String::from_utf8_lossy(body), due))
+    // Bytes that are no UTF-8 are no JSON either, and are refused as corrupt.
+    Ok(Record::from_body(kind, std::str::from_utf8(body).unwrap_or_default(), due))
 }
 
 fn due(row: &Row<'_>) -> Result<Due> {
@@ -137,17 +137,18 @@ pub(crate) fn put(db: &mut impl Prepared, record: &Record) -> Result<()> {
         if shape.alias {
             put.raw_bind_parameter(5, record.alias().as_ref().map(SmallBytes::as_slice))?;
         }
-        write(put, &key, record)
+        write(put, &key, record).map(drop)
     })
 }
 
 /// Writes a record that exists and keeps its owner and its alias.
 pub(crate) fn update(db: &mut impl Prepared, record: &Record) -> Result<()> {
     let key = record.key();
-    db.with(Query::Of(key.kind, Op::Update), |update| write(update, &key, record))
+    db.with(Query::Of(key.kind, Op::Update), |update| write(update, &key, record).map(drop))
 }
 
-fn write(statement: &mut Statement<'_>, key: &Key, record: &Record) -> Result<()> {
+/// Gives how many rows that is.
+fn write(statement: &mut Statement<'_>, key: &Key, record: &Record) -> Result<usize> {
     let shape = key.kind.shape();
     bind_key(statement, key)?;
     statement.raw_bind_parameter(3, record.body())?;
@@ -157,7 +158,7 @@ fn write(statement: &mut Statement<'_>, key: &Key, record: &Record) -> Result<()
     if shape.expires {
         statement.raw_bind_parameter(8, record.expires_at().map(Timestamp::as_millis))?;
     }
-    statement.raw_execute().map(drop)
+    statement.raw_execute()
 }
 
 /// Removes a record if it exists.
@@ -176,12 +177,15 @@ pub(crate) fn exists(db: &mut impl Prepared, key: &Key) -> Result<bool> {
     })
 }
 
-/// Whether a record of a queue is still under this lease.
-pub(crate) fn is_leased(db: &mut impl Prepared, key: &Key, lease: &LeaseId) -> Result<bool> {
-    db.with(Query::Of(key.kind, Op::Leased), |leased| {
-        bind_key(leased, key)?;
-        leased.raw_bind_parameter(7, &lease[..])?;
-        Ok(leased.raw_query().next()?.is_some())
+/// Writes a record of a queue, if it is still under this lease; gives whether it is.
+pub(crate) fn settle(db: &mut impl Prepared, record: &Record, lease: &LeaseId) -> Result<bool> {
+    let key = record.key();
+    if !key.kind.shape().queue {
+        return Ok(false);
+    }
+    db.with(Query::Of(key.kind, Op::Settle), |settle| {
+        settle.raw_bind_parameter(9, &lease[..])?;
+        Ok(write(settle, &key, record)? > 0)
     })
 }
 
@@ -215,6 +219,17 @@ pub(crate) fn lease(db: &mut impl Prepared, key: &Key, due: Due) -> Result<()> {
         bind_key(lease, key)?;
         bind_due(lease, due)?;
         lease.raw_execute().map(drop)
+    })
+}
+
+/// Takes a record out of its queue, changing nothing else of it but when it expires.
+pub(crate) fn release(db: &mut impl Prepared, key: &Key, expires_at: Option<Timestamp>) -> Result<()> {
+    db.with(Query::Of(key.kind, Op::Release), |release| {
+        bind_key(release, key)?;
+        if key.kind.shape().expires {
+            release.raw_bind_parameter(8, expires_at.map(Timestamp::as_millis))?;
+        }
+        release.raw_execute().map(drop)
     })
 }
 

@@ -15,12 +15,13 @@ pub(crate) enum Op {
     Delete,
     Due,
     Lease,
-    Leased,
+    Release,
+    Settle,
     Sweep,
     Inventory,
 }
 
-const OPS: [Op; 12] = [
+const OPS: [Op; 13] = [
     Op::Find,
     Op::FindAlias,
     Op::Page,
@@ -30,7 +31,8 @@ const OPS: [Op; 12] = [
     Op::Delete,
     Op::Due,
     Op::Lease,
-    Op::Leased,
+    Op::Release,
+    Op::Settle,
     Op::Sweep,
     Op::Inventory,
 ];
@@ -103,7 +105,7 @@ impl Texts {
 }
 
 /// `?1` is the id, `?2` the tenant, `?3` the body, `?4` the owner, `?5` the alias, `?6` the due time, `?7` the lease, `?8`
-/// the expiry; in the others what their text says. A kind that has no use for a statement never prepares it.
+/// the expiry, `?9` the lease that it has; in the others what their text says. A kind that has no use for a statement never prepares it.
 fn text(kind: Kind, op: Op) -> String {
     let table = kind.name();
     let shape = kind.shape();
@@ -120,7 +122,11 @@ fn text(kind: Kind, op: Op) -> String {
         Op::Delete => format!("DELETE FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::Due => format!("SELECT {row}, id, tenant FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
         Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE id = ?1 AND tenant = ?2"),
-        Op::Leased => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2 AND lease = ?7"),
+        Op::Release => {
+            let expires = if shape.expires { ", expires_at = ?8" } else { "" };
+            format!("UPDATE {table} SET due_at = NULL, lease = NULL{expires} WHERE id = ?1 AND tenant = ?2")
+        }
+        Op::Settle => format!("{} AND lease = ?9", update(table, shape)),
         Op::Sweep => format!(
             "DELETE FROM {table} WHERE rowid IN \
              (SELECT rowid FROM {table} WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)"
@@ -230,7 +236,7 @@ mod tests {
             Op::Find | Op::Exists | Op::Put | Op::Update | Op::Delete | Op::Inventory => true,
             Op::FindAlias => shape.alias,
             Op::Page => shape.owner,
-            Op::Due | Op::Lease | Op::Leased => shape.queue,
+            Op::Due | Op::Lease | Op::Release | Op::Settle => shape.queue,
             Op::Sweep => shape.expires,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use otp_core::store::{Changes, Decide, Due, Kind, Lease, Read, Reads, Record, Settled, Snapshot, StoreError};
+use otp_core::store::{Changes, Convert, Decide, Due, Kind, Lease, Read, Reads, Record, Settled, Snapshot, StoreError};
 use otp_core::usage::CounterKey;
 use otp_core::{TenantId, Timestamp};
 
@@ -18,6 +18,7 @@ const TRIES: usize = 16;
 pub(crate) enum Work {
     Transact(Reads, Decide),
     Claim(Kind, Lease, usize),
+    Take(Kind, Lease, usize, Convert),
     Settle(Vec<Settled>),
     Sweep(Timestamp, usize),
     ForgetCounts(TenantId, usize),
@@ -85,6 +86,7 @@ impl<'a> Transaction<'a> {
         match work {
             Work::Transact(reads, decide) => self.transact(reads, decide).map(|()| Done::Transacted),
             Work::Claim(queue, lease, limit) => self.claim(*queue, *lease, *limit).map(Done::Claimed),
+            Work::Take(queue, lease, limit, convert) => self.take(*queue, *lease, *limit, convert).map(Done::Count),
             Work::Settle(settled) => self.settle(settled).map(Done::Count),
             Work::Sweep(now, limit) => self.sweep(*now, *limit).map(Done::Count),
             Work::ForgetCounts(tenant, limit) => self.forget_counts(*tenant, *limit).map(Done::Count),
@@ -95,8 +97,7 @@ impl<'a> Transaction<'a> {
     fn transact(&mut self, reads: &Reads, decide: &mut Decide) -> Result<(), Failure> {
         let seen = self.load(&reads.wanted)?;
         for _ in 0..TRIES {
-            let changes = catch_unwind(AssertUnwindSafe(|| decide(&seen)))
-                .map_err(|_| Failure::Refused(StoreError::Corrupt("a command panicked".into())))?;
+            let changes = catch_unwind(AssertUnwindSafe(|| decide(&seen))).map_err(|_| panicked())?;
             if self.admits(&changes)? {
                 return Ok(self.apply(&changes, &seen.records)?);
             }
@@ -188,12 +189,40 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Nothing is written before all is decided: whoever panics takes nobody with it.
+    fn take(&mut self, queue: Kind, lease: Lease, limit: usize, convert: &mut Convert) -> Result<usize, Failure> {
+        if !queue.shape().queue {
+            return Ok(0);
+        }
+        let (mut taken, mut records, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+        for (key, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
+            match record {
+                Ok(mut record) => {
+                    record.set_due(Due::default());
+                    taken.push((key, record.expires_at()));
+                    records.push(record);
+                }
+                Err(corrupt) => unreadable.push((key, corrupt)),
+            }
+        }
+        let converted = catch_unwind(AssertUnwindSafe(|| convert(records))).map_err(|_| panicked())?;
+        for ((key, expires_at), changes) in taken.iter().zip(&converted) {
+            rows::release(&mut self.db, key, *expires_at)?;
+            self.apply(changes, &[])?;
+        }
+        for (key, _) in &unreadable {
+            rows::lease(&mut self.db, key, Due { at: Some(lease.until), lease: Some(lease.id) })?;
+        }
+        match unreadable.pop() {
+            Some((_, corrupt)) if taken.is_empty() => Err(corrupt.into()),
+            _ => Ok(taken.len()),
+        }
+    }
+
     fn settle(&mut self, settled: &[Settled]) -> Result<usize, Failure> {
         let mut written = 0;
         for Settled { record, lease, also } in settled {
-            let key = record.key();
-            if key.kind.shape().queue && rows::is_leased(&mut self.db, &key, lease)? {
-                rows::put(&mut self.db, record)?;
+            if rows::settle(&mut self.db, record, lease)? {
                 self.apply(also, &[])?;
                 written += 1;
             }
@@ -228,6 +257,10 @@ impl<'a> Transaction<'a> {
         }
         Ok(())
     }
+}
+
+fn panicked() -> Failure {
+    Failure::Refused(StoreError::Corrupt("a command panicked".into()))
 }
 
 /// Whether it is the same record, with the same owner and alias.

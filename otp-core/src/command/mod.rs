@@ -82,6 +82,7 @@ use crate::clock::Timestamp;
 use crate::event::{Event, EventData, Person};
 use crate::id::{AuditId, EventId, TenantId};
 use crate::secret::Sealed;
+use crate::store::Due;
 use crate::tenant::Space;
 
 /// Who acts and by which request, gathered once for the audit trail.
@@ -128,6 +129,14 @@ pub(crate) struct EventSource<'a> {
 
 impl EventSource<'_> {
     pub fn event(&self, id: EventId, data: EventData) -> Event {
-        Event { id, space: self.space, at: self.at, person: self.person.cloned(), data, endpoints: Vec::new() }
+        Event {
+            id,
+            space: self.space,
+            at: self.at,
+            person: self.person.cloned(),
+            data,
+            endpoints: Vec::new(),
+            due: Due::default(),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A command whose events are sent to the endpoints that want to hear of them: the deliveries are part of its commit.
+//! A command whose events are sent to the endpoints that want to hear of them: they are put into the outbox by its commit.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl<C: Command> Command for Told<C> {
 
     fn decide(&self, seen: &Snapshot) -> (Self::Outcome, Changes) {
         let (outcome, mut changes) = self.command.decide(seen);
-        let is_any = self.subscribers.add_deliveries(&mut changes);
+        let is_any = self.subscribers.address(&mut changes);
         ((outcome, is_any), changes)
     }
 }

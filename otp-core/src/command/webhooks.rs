@@ -273,10 +273,13 @@ impl Command for NoteHealth {
     }
 
     fn decide(&self, seen: &Snapshot) -> ((), Changes) {
-        let mut changes = Changes::none();
-        if let Some((_, endpoint)) = endpoint_in(seen, self.endpoint) {
-            changes.put(Endpoint { health: self.health, ..endpoint });
+        let Some((_, endpoint)) = endpoint_in(seen, self.endpoint) else { return ((), Changes::none()) };
+        // Several that failed at once say the same; the first is right about since when.
+        if endpoint.health.failing_since.is_some() == self.health.failing_since.is_some() {
+            return ((), Changes::none());
         }
+        let mut changes = Changes::of_configuration();
+        changes.put(Endpoint { health: self.health, ..endpoint });
         ((), changes)
     }
 }

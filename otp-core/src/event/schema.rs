@@ -1,5 +1,7 @@
 //! What events look like on the wire, for people and as JSON Schema.
 
+use serde::Serialize;
+use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
 use super::EventKind;
@@ -20,7 +22,6 @@ pub(crate) struct Field {
     about: String,
     shape: Value,
     is_optional: bool,
-    pub is_time: bool,
 }
 
 impl Field {
@@ -32,7 +33,7 @@ impl Field {
             Some(renamed) => renamed.to_owned(),
             None => camel_case(name.trim_start_matches("sealed_")),
         };
-        Self { name, about, shape: T::shape(), is_optional: T::OPTIONAL, is_time: T::IS_TIME }
+        Self { name, about, shape: T::shape(), is_optional: T::OPTIONAL }
     }
 
     fn of_person<T: Told>(name: &str, about: &str) -> Self {
@@ -65,27 +66,52 @@ fn camel_case(name: &str) -> String {
 }
 
 /// A type that events say things with.
-pub(crate) trait Told {
+pub(crate) trait Told: Serialize {
     const OPTIONAL: bool = false;
-    const IS_TIME: bool = false;
+    /// Whether it is opened before it is told.
+    const IS_SEALED: bool = false;
 
     fn shape() -> Value;
+
+    /// Says it under a name.
+    fn tell<M: SerializeMap>(&self, name: &str, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry(name, self)
+    }
 }
 
 impl<T: Told> Told for Option<T> {
     const OPTIONAL: bool = true;
-    const IS_TIME: bool = T::IS_TIME;
+    const IS_SEALED: bool = T::IS_SEALED;
 
     fn shape() -> Value {
         T::shape()
     }
+
+    fn tell<M: SerializeMap>(&self, name: &str, map: &mut M) -> Result<(), M::Error> {
+        match self {
+            _ if Self::IS_SEALED => Ok(()),
+            Some(told) => told.tell(name, map),
+            None => map.serialize_entry(name, &()),
+        }
+    }
 }
 
 impl Told for Timestamp {
-    const IS_TIME: bool = true;
-
     fn shape() -> Value {
         json!({"type": "string", "format": "date-time"})
+    }
+
+    fn tell<M: SerializeMap>(&self, name: &str, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry(name, &self.to_string())
+    }
+}
+
+impl Told for Sealed {
+    const IS_SEALED: bool = true;
+
+    // What a caller seals is notes of its own.
+    fn shape() -> Value {
+        json!({"type": "object"})
     }
 }
 
@@ -125,8 +151,6 @@ told! {
     Country => {"type": "string", "pattern": "^[A-Z]{2}$"};
     DeliveryStatus => {"type": "string", "enum": ["failed", "delivered", "bounced", "complained"]};
     LimitOf => {"type": "string", "enum": ["recipient", "client", "customer"]};
-    // What a caller seals is notes of its own.
-    Sealed => {"type": "object"};
 }
 
 /// What is said of whomever an event is about.

@@ -11,7 +11,7 @@ use crate::event::EventKind;
 use crate::id::{DeliveryId, EndpointId, EventId};
 use crate::idempotency::{Answer, Idempotency, Once};
 use crate::store::{Due, FromRecord, Kind, Read, SmallBytes};
-use crate::webhook::{Delivery, DeliveryState, Trigger};
+use crate::webhook::{Delivery, DeliveryState, Departure, Trigger};
 
 /// Deliveries that one read gives.
 const BATCH: usize = 200;
@@ -185,7 +185,11 @@ impl Service {
         if replayed {
             return Ok(Answer { value: self.delivery(caller, value.id).await?, replayed });
         }
-        Ok(Answer { value: self.attempt(Delivery { due, ..value }).await?, replayed })
+        let departure = Departure { delivery: Delivery { due, ..value }, event: None, read_at: now };
+        let sent = self.dispatch(self.prepare(departure).await?).await;
+        let value = sent.delivery().clone();
+        self.settle_webhooks(vec![sent]).await?;
+        Ok(Answer { value, replayed })
     }
 
     async fn only_endpoint(&self, caller: &Caller) -> Result<EndpointId, Error> {

@@ -22,7 +22,7 @@ use crate::subject::SubjectKey;
 use crate::suppression::Suppression;
 use crate::totp::{PendingSignIn, TotpDevice, TrustedDevice};
 use crate::user::User;
-use crate::webhook::People;
+use crate::webhook::fields;
 
 /// Records that one read gives.
 const PAGE: usize = 500;
@@ -262,7 +262,7 @@ impl Reader<'_> {
             "address": address.map(|sealed| self.open(b"address", sealed)).transpose()?,
             "ip": client.ip,
             "userAgent": client.user_agent,
-            "data": People(self.keys).fields(event)?,
+            "data": fields(event, self.keys)?,
         }))
     }
 

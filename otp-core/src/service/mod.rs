@@ -6,6 +6,7 @@
 mod alarms;
 mod analytics;
 mod apps;
+mod attempts;
 mod audit;
 mod builder;
 mod caller;
@@ -80,6 +81,7 @@ use crate::webhook::{Destinations, Lanes, WebhookTransport};
 
 pub use analytics::{ErrorReport, Realtime, Report, RouteTimes};
 pub use apps::{AppView, NewApp, ResetKey};
+pub use attempts::SentEvent;
 pub use audit::{AuditQuery, AuditView};
 pub use builder::Builder;
 pub use caller::{Approach, Caller, Client};

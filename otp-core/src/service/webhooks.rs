@@ -263,7 +263,7 @@ impl Service {
                 record => stored.extend(Endpoint::take(record)),
             }
         }
-        Ok(tenant.map_or(Subscribers::NONE, |tenant| Subscribers::of(tenant, stored)))
+        Ok(tenant.map_or(Subscribers::NONE, |tenant| Subscribers::of(tenant, stored, &self.inner.destinations)))
     }
 
     pub(super) async fn subscribers(&self, tenant: TenantId) -> Result<Arc<Subscribers>, Error> {

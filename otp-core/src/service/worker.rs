@@ -1,5 +1,6 @@
 //! The work behind the requests: messages are sent, what has expired is swept away.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,15 @@ pub struct Delivered {
     pub vetoed: usize,
 }
 
+impl AddAssign for Delivered {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.retried += other.retried;
+        self.failed += other.failed;
+        self.vetoed += other.vetoed;
+    }
+}
+
 /// What became of a message, to be written down.
 pub struct Sent(Option<Settled>);
 
@@ -71,11 +81,7 @@ impl Service {
     pub async fn deliver_pending(&self, limit: usize) -> Result<Delivered, Error> {
         let mut delivered = self.deliver_fresh(limit).await?;
         self.fetch_due(limit).await?;
-        let fetched = self.deliver_fresh(limit).await?;
-        delivered.sent += fetched.sent;
-        delivered.retried += fetched.retried;
-        delivered.failed += fetched.failed;
-        delivered.vetoed += fetched.vetoed;
+        delivered += self.deliver_fresh(limit).await?;
         Ok(delivered)
     }
 

@@ -31,7 +31,7 @@ impl Kind {
             | Kind::Provider => of(true, false, false, false),
             Kind::User | Kind::Member => of(true, true, false, false),
             Kind::ApiKey | Kind::TrustedDevice | Kind::MemberSession | Kind::Invitation => of(true, true, false, true),
-            Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Event | Kind::Audit | Kind::Reply => {
+            Kind::SigningKey | Kind::Challenge | Kind::Session | Kind::Audit | Kind::Reply => {
                 of(true, false, false, true)
             }
             Kind::Suppression => of(true, false, false, true),
@@ -44,7 +44,7 @@ impl Kind {
             Kind::Message => of(true, false, true, true),
             Kind::Visit => of(true, false, true, false),
             Kind::RecentErrors | Kind::StorageUse => of(false, false, false, false),
-            Kind::Domain | Kind::Delivery => of(true, false, true, true),
+            Kind::Domain | Kind::Event | Kind::Delivery => of(true, false, true, true),
         }
     }
 }

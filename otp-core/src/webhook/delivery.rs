@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::transport::{Answer, Failure};
 use crate::clock::Timestamp;
-use crate::event::EventKind;
+use crate::event::{Event, EventKind};
 use crate::id::{DeliveryId, EndpointId, EventId};
 use crate::random::Random;
 use crate::secret::Digest32;
@@ -159,6 +159,25 @@ impl Delivery {
         DeliveryId::from_bytes(id)
     }
 
+    /// That of an event to an endpoint, under a lease.
+    pub(crate) fn of(event: &Event, endpoint: EndpointId, due: Due) -> Self {
+        Self {
+            id: Self::id_of(event.id, endpoint),
+            space: event.space,
+            event: event.id,
+            kind: event.kind(),
+            endpoint,
+            at: event.at,
+            ends_at: event.expires_at().unwrap_or(event.at),
+            sample: false,
+            state: DeliveryState::Pending,
+            tries: 0,
+            trigger: Trigger::Schedule,
+            attempts: Vec::new(),
+            due,
+        }
+    }
+
     /// Where the record stands in the store.
     pub fn key_of(space: Space, id: DeliveryId) -> Key {
         Key::new::<Self>(space.tenant, id.as_bytes())
@@ -247,8 +266,9 @@ impl Stored for Delivery {
         Some(self.space.owner())
     }
 
+    /// None while it waits: it is given up before. So it stands in one index of a store at a time.
     fn expires_at(&self) -> Option<Timestamp> {
-        Some(self.ends_at)
+        self.due.at.is_none().then_some(self.ends_at)
     }
 
     fn due(&self) -> Option<&Due> {

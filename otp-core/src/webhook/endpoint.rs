@@ -195,14 +195,21 @@ impl Endpoint {
         keys: &TenantKeys,
         now: Timestamp,
     ) -> Result<Vec<SigningSecret>, CannotOpen> {
+        Ok(self.opened(tenant, keys)?.at(now).cloned().collect())
+    }
+
+    /// What signs at one time or another.
+    ///
+    /// # Errors
+    /// As [`secrets`](Self::secrets).
+    pub(crate) fn opened(&self, tenant: &Tenant, keys: &TenantKeys) -> Result<OpenedSecrets, CannotOpen> {
         let newest = self.own.as_ref().map_or(&tenant.webhook_secret, |own| &own.secret);
-        let retiring = self.retiring.as_ref().filter(|retiring| now < retiring.until);
-        let sealed = [Some(newest), retiring.map(|retiring| &retiring.secret)].into_iter().flatten();
         let open = |sealed| {
             let text = keys.open_text(&self.secret_place(), sealed)?;
             SigningSecret::parse(&text).map_err(|_| CannotOpen)
         };
-        sealed.map(open).collect()
+        let retiring = self.retiring.as_ref().map(|retiring| Ok((open(&retiring.secret)?, retiring.until)));
+        Ok(OpenedSecrets { newest: open(newest)?, retiring: retiring.transpose()? })
     }
 
     /// Where its secrets are sealed.
@@ -216,6 +223,20 @@ impl Endpoint {
     /// Where something of an endpoint is sealed.
     pub(crate) fn place(what: &[u8], id: EndpointId) -> Vec<u8> {
         [what, id.as_bytes()].concat()
+    }
+}
+
+/// The secrets of an endpoint.
+pub(crate) struct OpenedSecrets {
+    newest: SigningSecret,
+    retiring: Option<(SigningSecret, Timestamp)>,
+}
+
+impl OpenedSecrets {
+    /// Those that sign now, the newest first.
+    pub fn at(&self, now: Timestamp) -> impl Iterator<Item = &SigningSecret> {
+        let retiring = self.retiring.iter().filter(move |(_, until)| now < *until);
+        std::iter::once(&self.newest).chain(retiring.map(|(secret, _)| secret))
     }
 }
 

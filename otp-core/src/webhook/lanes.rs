@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Delivery;
 use crate::clock::Timestamp;
+use crate::event::Event;
 use crate::id::EndpointId;
 
 /// Requests to one endpoint at a time.
@@ -27,10 +28,21 @@ const LATEST: Duration = Duration::from_secs(60);
 /// How much faster than its rate an endpoint may be served for a moment.
 const BURST: Duration = Duration::from_secs(1);
 
+/// A delivery on its way out, with what it tells of.
+#[derive(Debug)]
+pub(crate) struct Departure {
+    /// The delivery, under a lease of this process.
+    pub delivery: Delivery,
+    /// Its event; none, if it is made up or gone.
+    pub event: Option<Arc<Event>>,
+    /// When that was read.
+    pub read_at: Timestamp,
+}
+
 #[derive(Default)]
 struct Lane {
     active: usize,
-    queue: VecDeque<Delivery>,
+    queue: VecDeque<Departure>,
     /// About how long one delivery holds the lane, once one has.
     pace: Option<Duration>,
     /// When the next one that has to wait is looked at.
@@ -64,20 +76,20 @@ pub(crate) enum Entered {
 pub(crate) struct Turn {
     lanes: Lanes,
     endpoint: EndpointId,
-    delivery: Option<Delivery>,
+    first: Option<Departure>,
     has_left: bool,
 }
 
 impl Lanes {
     /// Finds a delivery its place, where its endpoint takes so many requests in a second.
-    pub fn enter(&self, delivery: Delivery, per_second: Option<u32>, now: Timestamp) -> Entered {
+    pub fn enter(&self, departure: Departure, per_second: Option<u32>, now: Timestamp) -> Entered {
         let mut state = self.lock();
         let (is_full, has_memory) = (state.active >= IN_ALL, state.queued < QUEUED_IN_ALL);
-        let lane = state.lanes.entry(delivery.endpoint).or_default();
+        let lane = state.lanes.entry(departure.delivery.endpoint).or_default();
         if let Some(rate) = per_second {
             let every = Duration::from_secs(1) / rate;
             if lane.arrival > now + BURST {
-                return Entered::Later(delivery, lane.next_slot(every, now));
+                return Entered::Later(departure.delivery, lane.next_slot(every, now));
             }
             if !is_full && lane.active < AT_ONCE {
                 lane.arrival = lane.arrival.max(now) + every;
@@ -86,17 +98,17 @@ impl Lanes {
         if !is_full && lane.active < AT_ONCE {
             lane.active += 1;
             state.active += 1;
-            let (lanes, endpoint) = (self.clone(), delivery.endpoint);
-            return Entered::Begins(Turn { lanes, endpoint, delivery: Some(delivery), has_left: false });
+            let (lanes, endpoint) = (self.clone(), departure.delivery.endpoint);
+            return Entered::Begins(Turn { lanes, endpoint, first: Some(departure), has_left: false });
         }
         // What waits in memory is sent as soon as there is room, which is no way to keep to a rate.
         if lane.active > 0 && has_memory && lane.has_room() && per_second.is_none() {
-            lane.queue.push_back(delivery);
+            lane.queue.push_back(departure);
             state.queued += 1;
             return Entered::Waits;
         }
         let pace = lane.pace.unwrap_or_default();
-        Entered::Later(delivery, lane.next_slot(pace, now))
+        Entered::Later(departure.delivery, lane.next_slot(pace, now))
     }
 
     /// Forgets what waits.
@@ -104,6 +116,11 @@ impl Lanes {
         let mut state = self.lock();
         state.lanes.values_mut().for_each(|lane| lane.queue.clear());
         state.queued = 0;
+    }
+
+    /// Deliveries that wait in memory.
+    pub fn queued(&self) -> usize {
+        self.lock().queued
     }
 
     /// Requests that are open now.
@@ -135,6 +152,12 @@ impl Lane {
 }
 
 impl State {
+    fn pop(&mut self, endpoint: EndpointId) -> Option<Departure> {
+        let next = self.lanes.get_mut(&endpoint)?.queue.pop_front();
+        self.queued -= usize::from(next.is_some());
+        next
+    }
+
     fn leave(&mut self, endpoint: EndpointId) {
         self.active = self.active.saturating_sub(1);
         let Some(lane) = self.lanes.get_mut(&endpoint) else { return };
@@ -152,18 +175,22 @@ impl State {
 
 impl Turn {
     /// The delivery to send now; `None` at the end, when the place is free.
-    pub fn next(&mut self) -> Option<Delivery> {
-        if let Some(first) = self.delivery.take() {
+    pub fn next(&mut self) -> Option<Departure> {
+        if let Some(first) = self.first.take() {
             return Some(first);
         }
         let mut state = self.lanes.lock();
-        let next = state.lanes.get_mut(&self.endpoint).and_then(|lane| lane.queue.pop_front());
-        state.queued -= usize::from(next.is_some());
+        let next = state.pop(self.endpoint);
         if next.is_none() && !self.has_left {
             self.has_left = true;
             state.leave(self.endpoint);
         }
         next
+    }
+
+    /// The delivery to send after the one that is under way, if any waits. The place is kept.
+    pub fn ahead(&mut self) -> Option<Departure> {
+        self.lanes.lock().pop(self.endpoint)
     }
 
     /// Notes how long a delivery took.

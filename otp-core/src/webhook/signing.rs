@@ -1,5 +1,6 @@
 //! Signatures of Standard Webhooks 1.0.0, and those that older receivers know.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use base64::Engine;
@@ -125,7 +126,8 @@ impl SigningSecret {
         let Key::Shared(_) = self.key else { return None };
         let time = format!("{}.", at.as_secs());
         let digest = mac(self.text.expose().as_bytes(), &[time.as_bytes(), body]).finalize().into_bytes();
-        Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Some(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect())
     }
 }
 
@@ -136,8 +138,13 @@ impl fmt::Debug for SigningSecret {
 }
 
 /// The headers of Standard Webhooks for a request with this id, time and body, signed under each of the secrets.
-pub fn signed_headers(secrets: &[SigningSecret], id: &str, at: Timestamp, body: &[u8]) -> Vec<(String, Secret)> {
-    let signatures: Vec<String> = secrets.iter().map(|secret| secret.sign(id, at, body)).collect();
+pub fn signed_headers(
+    secrets: &[impl Borrow<SigningSecret>],
+    id: &str,
+    at: Timestamp,
+    body: &[u8],
+) -> Vec<(String, Secret)> {
+    let signatures: Vec<String> = secrets.iter().map(|secret| secret.borrow().sign(id, at, body)).collect();
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("webhook-id", id.to_owned()),

@@ -112,8 +112,8 @@ fn a_request_is_good_for_five_minutes_either_way() {
     assert_eq!(checked(&key_of(&secret), ID, "soon", "v1,AAAA", BODY), Err(InvalidSignature::Time));
 }
 
-fn delivery(number: u8, endpoint: u8) -> Delivery {
-    Delivery {
+fn departure(number: u8, endpoint: u8) -> Departure {
+    let delivery = Delivery {
         id: DeliveryId::from_bytes([number; 16]),
         space: Space { tenant: TenantId::from_bytes([1; 16]), mode: Mode::Live },
         event: EventId::from_bytes([number; 16]),
@@ -127,7 +127,8 @@ fn delivery(number: u8, endpoint: u8) -> Delivery {
         trigger: Trigger::Schedule,
         attempts: Vec::new(),
         due: Due { at: Some(NOW + Duration::from_secs(60)), lease: Some([7; 16]) },
-    }
+    };
+    Departure { delivery, event: None, read_at: NOW }
 }
 
 fn begins(
@@ -137,7 +138,7 @@ fn begins(
     rate: Option<u32>,
     now: Timestamp,
 ) -> Result<Turn, Option<Duration>> {
-    match lanes.enter(delivery(number, endpoint), rate, now) {
+    match lanes.enter(departure(number, endpoint), rate, now) {
         Entered::Begins(turn) => Ok(turn),
         Entered::Waits => Err(None),
         Entered::Later(_, at) => Err(Some(at.since(now))),
@@ -156,7 +157,7 @@ fn an_endpoint_that_hangs_holds_four_places_and_nobody_else_up() {
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 4);
     assert!(begins(&lanes, 1, 2, None, NOW).is_ok());
 
-    let sent: Vec<Delivery> = std::iter::from_fn(|| turns[0].next()).collect();
+    let sent: Vec<Departure> = std::iter::from_fn(|| turns[0].next()).collect();
     assert_eq!(sent.len(), 1_025, "its own, and all that wait");
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 3);
     drop(turns);

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll};
 use std::vec;
 
@@ -20,7 +21,8 @@ use crate::dns::Dns;
 #[derive(Clone)]
 pub struct Guard {
     reach: Reach,
-    dns: Option<Dns>,
+    /// Shared: a client is cloned for every request.
+    dns: Option<Arc<Dns>>,
 }
 
 /// Why no connection to a host is tried.
@@ -44,7 +46,7 @@ impl Guard {
     /// For hosts that tenants name: they are asked for from the name servers, and stand neither in the hosts file of this
     /// machine nor in its own domains.
     pub fn public(dns: Dns) -> Self {
-        Self { reach: Reach::Public, dns: Some(dns) }
+        Self { reach: Reach::Public, dns: Some(Arc::new(dns)) }
     }
 
     /// For hosts that the operator names, and for those of tenants where the operator lets them name any.

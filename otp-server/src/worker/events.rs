@@ -1,20 +1,32 @@
 //! Events are sent to endpoints.
 
+use std::mem;
 use std::time::Duration;
 
-use otp_core::{WebhookClaim, WebhookRun};
+use otp_core::{SentEvent, WebhookClaim, WebhookRun};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{PENDING_EVERY, Worker, every};
 
-/// Deliveries claimed at a time.
+/// Events, and deliveries, claimed at a time.
 const BATCH: usize = 256;
+/// Deliveries of which it can wait to be written down what became of them: more than are on their way at a time.
+const UNSETTLED: usize = 512;
+/// With so many in memory no further ones are claimed at once: those that take them get a moment.
+const ENOUGH: usize = 2_048;
+const MOMENT: Duration = Duration::from_millis(10);
 /// How long attempts that are under way may go on when the server stops. What is cut off is sent again by the next start.
 const LEFT_TO_FINISH: Duration = Duration::from_secs(5);
 
 impl Worker {
-    pub(super) async fn send_events(mut self) {
+    pub(super) async fn send_events(self) {
+        let (sent, settling) = mpsc::channel(UNSETTLED);
+        tokio::join!(self.clone().claim_events(sent), self.settle_events(settling));
+    }
+
+    async fn claim_events(mut self, sent: mpsc::Sender<SentEvent>) {
         let mut ticks = every(PENDING_EVERY, Instant::now());
         let mut runs = JoinSet::new();
         loop {
@@ -25,12 +37,15 @@ impl Worker {
                 () = self.wakes.told.notified() => {}
                 _ = ticks.tick() => {}
             }
-            let mut is_more = true;
-            while is_more && !*self.stopped.borrow() {
+            let mut may_be_more = true;
+            while may_be_more && !*self.stopped.borrow() {
+                if self.service.waiting_webhooks() >= ENOUGH {
+                    sleep(MOMENT).await;
+                }
                 let claim = self.service.claim_webhooks(BATCH).await;
-                let WebhookClaim { runs: begun, claimed } = self.done("events", claim).await.unwrap_or_default();
-                is_more = claimed == BATCH;
-                begun.into_iter().for_each(|run| drop(runs.spawn(self.clone().send_run(run))));
+                let WebhookClaim { runs: begun, is_more } = self.done("events", claim).await.unwrap_or_default();
+                may_be_more = is_more;
+                begun.into_iter().for_each(|run| drop(runs.spawn(self.clone().send_run(run, sent.clone()))));
             }
         }
         self.service.release_webhooks();
@@ -38,10 +53,27 @@ impl Worker {
         let _ = timeout(LEFT_TO_FINISH, finish).await; // dropped, what is left ends
     }
 
-    async fn send_run(mut self, run: WebhookRun) {
-        let outcome = self.service.run_webhooks(run).await;
-        if let Some(delivered) = self.done("events", outcome).await {
-            self.app.metrics().events_delivered(delivered);
+    /// No event is sent of which it could not be written down soon that it was.
+    async fn send_run(mut self, mut run: WebhookRun, sent: mpsc::Sender<SentEvent>) {
+        while let Ok(room) = sent.reserve().await {
+            let next = self.service.send_next(&mut run).await;
+            let Some(Some(next)) = self.done("events", next).await else { return };
+            room.send(next);
+        }
+    }
+
+    /// Writes down what became of deliveries: all that ended within a moment, in one commit. Nobody waits for it.
+    async fn settle_events(mut self, mut sent: mpsc::Receiver<SentEvent>) {
+        let mut settling = Vec::new();
+        while sent.recv_many(&mut settling, UNSETTLED).await > 0 {
+            sleep(MOMENT).await;
+            while let Ok(more) = sent.try_recv() {
+                settling.push(more);
+            }
+            let settled = self.service.settle_webhooks(mem::take(&mut settling)).await;
+            if let Some(delivered) = self.done("events", settled).await {
+                self.app.metrics().events_delivered(delivered);
+            }
         }
     }
 }

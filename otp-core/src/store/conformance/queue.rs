@@ -1,8 +1,11 @@
 //! Queues: claimed once, leased for a time, settled by whoever holds the lease; and the sweeping of what expired.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use super::Fixture;
 use super::samples::{NOW, message, recipient, register, sample, tenant};
@@ -148,6 +151,54 @@ pub async fn each_kind_has_a_queue_of_its_own(fixture: &impl Fixture) {
         assert_eq!(store.claim(kind, lease(3, 99, 200), 10).await.unwrap().len(), 0);
         assert_eq!(store.claim(kind, lease(3, 100, 200), 10).await.unwrap().len(), 1);
     }
+}
+
+/// What a record is turned into is written when it leaves its queue, and not otherwise; each goes to one of those who race.
+pub async fn what_is_taken_is_replaced_in_one_go(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    put(&store, (0..100).map(|number| message(tenant(number % 5), number, due(-(number as i64))))).await;
+    put(&store, [message(tenant(1), 200, due(1))]).await;
+    let worker = |who: u8| {
+        let store = Arc::clone(&store);
+        async move {
+            let mut taken = 0;
+            loop {
+                let convert = |records: Vec<Record>| {
+                    assert!(records.iter().all(|record| record.due() == Due::default()));
+                    records.iter().map(noted).collect()
+                };
+                match store.take(Kind::Message, lease(who, 0, 1_000), 7, Box::new(convert)).await.unwrap() {
+                    0 => return taken,
+                    some => taken += some,
+                }
+            }
+        }
+    };
+    assert_eq!(race(fixture, (0..8).map(worker)).into_iter().sum::<usize>(), 100);
+    assert_eq!(count(&store, counter(tenant(1))).await, 100);
+    assert_eq!(claim(&store, lease(1, 0, 50), 100).await.len(), 0);
+    assert_eq!(keys(&claim(&store, lease(1, 1, 50), 100).await).len(), 1);
+    let left = record::<Message>(&store, message(tenant(1), 1, due(0)).key()).await.unwrap();
+    assert_eq!((left.due, left.tries), (Due::default(), 0), "nothing else of it is changed");
+    assert_eq!(store.take(Kind::User, lease(1, 0, 50), 7, Box::new(|_| Vec::new())).await.unwrap(), 0);
+}
+
+/// One that panics while it turns them leaves all where they are, at the latest once its lease has ended.
+pub async fn a_panic_takes_nothing_out_of_a_queue(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    put(&store, (0..3).map(|number| message(tenant(1), number, due(0)))).await;
+    let convert = |_: Vec<Record>| std::panic::resume_unwind(Box::new("without the panic hook"));
+    let taking = store.take(Kind::Message, lease(1, 0, 50), 7, Box::new(convert));
+    let outcome = AssertUnwindSafe(taking).catch_unwind().await;
+    assert!(!matches!(outcome, Ok(Ok(_))));
+    assert_eq!(claim(&store, lease(2, 50, 100), 7).await.len(), 3);
+    assert_eq!(count(&store, counter(tenant(1))).await, 0);
+}
+
+fn noted(record: &Record) -> Changes {
+    let mut changes = Changes { adds: vec![Add::one(counter(tenant(1)))], ..Changes::none() };
+    changes.put(register(u64::from(record.key().id.as_slice()[15]), 1));
+    changes
 }
 
 /// A sweep takes what expired before its time, records and counts, and stops at its limit.

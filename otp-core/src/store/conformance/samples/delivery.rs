@@ -7,6 +7,7 @@ use crate::delivery::{DeliveryStatus, MessageReport};
 use crate::event::{Event, EventData, Person};
 use crate::id::{EndpointId, EventId, MessageId, TenantId};
 use crate::message::Channel;
+use crate::store::Due;
 use crate::subject::SubjectKey;
 use crate::suppression::{Suppression, SuppressionReason};
 
@@ -52,5 +53,6 @@ pub(super) fn event(tenant: TenantId, number: u64) -> Event {
             status: DeliveryStatus::Failed,
         },
         endpoints: vec![EndpointId::from_bytes(id(number))],
+        due: Due::default(),
     }
 }
