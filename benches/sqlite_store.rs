@@ -110,13 +110,13 @@ impl<'a> Engine<'a> {
 fn rows(numbers: Range<usize>) -> [Vec<Rows>; 2] {
     let capture = Arc::new(Capture::default());
     let world = now(World::on(Arc::clone(&capture)));
-    capture.take();
+    capture.written();
     let asked: Vec<_> = numbers.clone().map(|number| now(world.request(address("user", number)))).collect();
-    let requests = capture.take();
+    let requests = capture.written();
     for (number, challenge) in numbers.zip(asked) {
         now(world.verify(world.verification(address("user", number), challenge)));
     }
-    [requests, capture.take()]
+    [requests, capture.written()]
 }
 
 fn write(by_hand: &mut raw::Writer<'_>, rows: &[Rows], per_commit: f64) -> Run {

@@ -68,7 +68,7 @@ struct Seen {
 
 impl Capture {
     /// What was written since the last time, one entry a command.
-    pub fn take(&self) -> Vec<Rows> {
+    pub fn written(&self) -> Vec<Rows> {
         std::mem::take(&mut self.seen().written)
     }
 

@@ -189,10 +189,10 @@ impl Floor {
 fn templates() -> [Rows; 3] {
     let capture = Arc::new(Capture::default());
     let world = now(World::on(Arc::clone(&capture)));
-    capture.take();
+    capture.written();
     let of_one = |rows: Vec<Rows>| rows.into_iter().next().expect("a command");
     let challenge = now(world.request(address("template", 0)));
-    let request = of_one(capture.take());
+    let request = of_one(capture.written());
     let message = request.puts.iter().find(|put| put.key.kind == Kind::Message).expect("a message").clone();
     let sent = otp_core::usage::CounterKey::at(
         world.codes.space,
@@ -205,7 +205,7 @@ fn templates() -> [Rows; 3] {
         adds: vec![(sent, 1)],
     };
     now(world.verify(world.verification(address("template", 0), challenge)));
-    [request, sent, of_one(capture.take())]
+    [request, sent, of_one(capture.written())]
 }
 
 fn write(path: &Path, jobs: &Receiver<Job>) {
