@@ -275,6 +275,7 @@ impl World {
     /// Has something happen, and gives the id of its delivery to the only endpoint.
     pub async fn delivery(&self, customer: &Customer) -> String {
         self.ask(&customer.key, "flo@example.org").await;
+        self.service.deliver_webhooks(100).await.unwrap(); // there is nothing to send requests with, so it waits
         let list = crate::call::get("/admin/webhooks/deliveries").bearer(&customer.key);
         self.send(list).await.ok()["deliveries"][0]["deliveryId"].as_str().unwrap().to_owned()
     }
