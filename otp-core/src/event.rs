@@ -4,10 +4,9 @@ mod filter;
 mod sample;
 mod schema;
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::KeyType;
@@ -24,7 +23,7 @@ use crate::tenant::{Mode, Space, TenantStatus};
 use crate::webhook::Delivery;
 
 pub use filter::{EventFilter, UnknownEvent};
-use schema::{Field, Told};
+use schema::{Field, NAMES, Told};
 
 /// For how many days events and messages are kept, unless the tenant keeps those about people for less.
 pub(crate) const KEPT_DAYS: u32 = 30;
@@ -310,24 +309,6 @@ catalogue! {
         new_status: TenantStatus,
         /// Why, in the words of whoever changed it.
         reason: Option<String>,
-    }
-}
-
-/// What the fields of each kind are called on the wire.
-static NAMES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
-    let names = |kind: &EventKind| kind.fields().into_iter().map(|field| field.name).collect();
-    EventKind::ALL.iter().map(names).collect()
-});
-
-impl EventData {
-    /// What there is to say, in the words of the wire; of what is sealed nothing.
-    pub(crate) fn payload(&self) -> serde_json::Map<String, serde_json::Value> {
-        let mut map = serde_json::value::Serializer.serialize_map(None).expect("plain data");
-        self.tell("", &mut map).expect("plain data");
-        match map.end() {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            _ => serde_json::Map::new(),
-        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What events look like on the wire, for people and as JSON Schema.
 
-use serde::Serialize;
+use std::sync::LazyLock;
+
 use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::EventKind;
+use super::{EventData, EventKind};
 use crate::api_key::KeyType;
 use crate::clock::Timestamp;
 use crate::delivery::DeliveryStatus;
@@ -212,5 +214,23 @@ impl EventKind {
                 "data": {"type": "object", "required": required, "properties": properties},
             },
         })
+    }
+}
+
+/// What the fields of each kind are called on the wire.
+pub(super) static NAMES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
+    let names = |kind: &EventKind| kind.fields().into_iter().map(|field| field.name).collect();
+    EventKind::ALL.iter().map(names).collect()
+});
+
+impl EventData {
+    /// What there is to say, in the words of the wire; of what is sealed nothing.
+    pub(crate) fn payload(&self) -> Map<String, Value> {
+        let mut map = serde_json::value::Serializer.serialize_map(None).expect("plain data");
+        self.tell("", &mut map).expect("plain data");
+        match map.end() {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        }
     }
 }

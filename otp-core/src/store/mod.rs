@@ -239,8 +239,7 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
-/// What is written in the place of records that are taken out of a queue: one for each of them, in their order. It may run
-/// again, and the last run counts.
+/// What is written in the place of records that leave a queue, one for each; it may run again, and the last run counts.
 pub type Convert = Box<dyn FnMut(Vec<Record>) -> Vec<Changes> + Send>;
 
 /// What became of one claimed record.
