@@ -109,7 +109,7 @@ impl Service {
             None => Body::of_sample(delivery.space, delivery.event, delivery.at, delivery.kind).bytes(),
         };
         let id = delivery.event.to_string();
-        let secrets: Vec<&SigningSecret> = subscriber.secrets(tenant, &keys)?.at(now).collect();
+        let secrets: Vec<&SigningSecret> = subscriber.secrets(tenant, &keys, now)?.at(now).collect();
         let older: Vec<String> = secrets.iter().filter_map(|secret| secret.sign_older(now, &body)).collect();
         let mut headers = signed_headers(&secrets, &id, now, &body);
         let mut set = |name: &str, value: String| headers.push((name.to_owned(), value.into()));

@@ -195,20 +195,26 @@ impl Endpoint {
         keys: &TenantKeys,
         now: Timestamp,
     ) -> Result<Vec<SigningSecret>, CannotOpen> {
-        Ok(self.opened(tenant, keys)?.at(now).cloned().collect())
+        Ok(self.opened(tenant, keys, now)?.at(now).cloned().collect())
     }
 
-    /// What signs at one time or another.
+    /// What signs now and later. One whose time is over is left alone: the key that it was sealed with may be gone.
     ///
     /// # Errors
     /// As [`secrets`](Self::secrets).
-    pub(crate) fn opened(&self, tenant: &Tenant, keys: &TenantKeys) -> Result<OpenedSecrets, CannotOpen> {
+    pub(crate) fn opened(
+        &self,
+        tenant: &Tenant,
+        keys: &TenantKeys,
+        now: Timestamp,
+    ) -> Result<OpenedSecrets, CannotOpen> {
         let newest = self.own.as_ref().map_or(&tenant.webhook_secret, |own| &own.secret);
         let open = |sealed| {
             let text = keys.open_text(&self.secret_place(), sealed)?;
             SigningSecret::parse(&text).map_err(|_| CannotOpen)
         };
-        let retiring = self.retiring.as_ref().map(|retiring| Ok((open(&retiring.secret)?, retiring.until)));
+        let retiring = self.retiring.as_ref().filter(|retiring| now < retiring.until);
+        let retiring = retiring.map(|retiring| Ok((open(&retiring.secret)?, retiring.until)));
         Ok(OpenedSecrets { newest: open(newest)?, retiring: retiring.transpose()? })
     }
 

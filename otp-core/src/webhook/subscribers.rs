@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use super::endpoint::OpenedSecrets;
 use super::{Destinations, Endpoint};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::EndpointId;
 use crate::secret::TenantKeys;
@@ -83,11 +84,11 @@ impl Subscribers {
 
 impl Subscriber {
     /// What it signs with; opened once.
-    pub fn secrets(&self, tenant: &Tenant, keys: &TenantKeys) -> Result<&OpenedSecrets, Error> {
+    pub fn secrets(&self, tenant: &Tenant, keys: &TenantKeys, now: Timestamp) -> Result<&OpenedSecrets, Error> {
         if let Some(known) = self.secrets.get() {
             return Ok(known);
         }
-        let opened = self.endpoint.opened(tenant, keys)?;
+        let opened = self.endpoint.opened(tenant, keys, now)?;
         Ok(self.secrets.get_or_init(|| opened))
     }
 }
