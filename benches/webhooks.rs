@@ -44,7 +44,7 @@ const HEADERS: [(&str, usize); 8] = [
 ];
 const SIGN_INS: usize = 16_000;
 const CALLERS: usize = 64;
-const SINGLE: usize = 500;
+const SINGLE: usize = 1_000;
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");

@@ -21,6 +21,9 @@ use crate::world::address;
 /// Messages of the other tenant, for each of the one that is measured.
 const OTHERS: usize = 2;
 
+/// A turn of neighbours is so much shorter than others.
+const SHORT: usize = 20;
+
 /// The engine, and what wakes its workers.
 pub struct Backstage {
     /// The engine.
@@ -110,15 +113,15 @@ impl Neighbours {
         Self { server, peer, measured, other, _workers: workers, run: Run::default() }
     }
 
-    /// What both came to, by turns.
+    /// What both came to, by short turns: it is the disk that most of the slowest wait for, and its pace changes by the second.
     pub async fn compare(mut both: [Self; 2], count: usize) -> [Run; 2] {
         for neighbours in &mut both {
-            neighbours.turn(count / 10).await;
+            neighbours.turn(count / SHORT).await;
             neighbours.run = Run::default();
         }
-        for _ in 0..TURNS {
+        for _ in 0..TURNS * SHORT {
             for neighbours in &mut both {
-                neighbours.turn(count).await;
+                neighbours.turn(count / SHORT).await;
             }
         }
         both.map(|neighbours| neighbours.run)

@@ -26,7 +26,7 @@ const NOTED_EVERY: Duration = Duration::from_secs(3_600);
 /// An event that was read longer ago is looked at again before it leaves: it may be erased.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
-/// A delivery that was sent or need not be, to be written down.
+/// A delivery that was sent, need not be or has to wait: to be written down.
 #[must_use = "what is not written down is sent again"]
 pub struct SentEvent {
     lease: LeaseId,
@@ -137,6 +137,7 @@ impl Service {
         for SentEvent { lease, after, judged: verdict } in sent {
             match after.state {
                 DeliveryState::Delivered { .. } => sum.sent += 1,
+                DeliveryState::Pending if verdict.is_none() => {} // it was put off
                 DeliveryState::Pending => sum.retried += 1,
                 _ => sum.failed += 1,
             }
@@ -199,6 +200,12 @@ impl SentEvent {
     /// How the delivery stands.
     pub(super) fn delivery(&self) -> &Delivery {
         &self.after
+    }
+
+    pub(super) fn put_off(delivery: Delivery, at: Timestamp) -> Self {
+        let lease = delivery.due.lease.unwrap_or_default();
+        let due = Due { at: Some(at), lease: None };
+        Self { lease, after: Delivery { due, ..delivery }, judged: None }
     }
 
     fn unsent(delivery: Delivery, state: DeliveryState) -> Self {

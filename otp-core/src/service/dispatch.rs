@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{EndpointId, EventId};
-use crate::store::{Changes, Due, FromRecord, Key, Kind, Lease, Read, Record, Settled};
+use crate::store::{Changes, Due, FromRecord, Key, Kind, Lease, Read, Record};
 use crate::webhook::{Delivery, Departure, Entered, Turn};
 
 /// How long a process has for what it claimed.
@@ -34,6 +34,8 @@ pub struct WebhookRun {
 pub struct WebhookClaim {
     /// What is to be run, all at the same time.
     pub runs: Vec<WebhookRun>,
+    /// What has to wait for its place, to be written down by [`settle_webhooks`](Service::settle_webhooks).
+    pub put_off: Vec<SentEvent>,
     /// Whether there may be more to claim.
     pub is_more: bool,
 }
@@ -49,11 +51,14 @@ impl Service {
     /// # Errors
     /// [`Error::Store`]; what was claimed is claimed again when its lease has ended.
     pub async fn claim_webhooks(&self, limit: usize) -> Result<WebhookClaim, Error> {
-        let (fresh, is_more_told) = self.claim_events(limit).await?;
-        let mut runs = self.enter(fresh).await?;
-        let (again, is_more_due) = self.claim_deliveries(limit).await?;
-        runs.extend(self.enter(again).await?);
-        Ok(WebhookClaim { runs, is_more: is_more_told || is_more_due })
+        // At the same time, so that they share a commit.
+        let claimed = future::try_join(self.claim_events(limit), self.claim_deliveries(limit));
+        let ((fresh, is_more_told), (again, is_more_due)) = claimed.await?;
+        let mut claim = WebhookClaim { is_more: is_more_told || is_more_due, ..WebhookClaim::default() };
+        for departure in fresh.into_iter().chain(again) {
+            self.enter(departure, &mut claim).await?;
+        }
+        Ok(claim)
     }
 
     /// Takes events out of the outbox: their deliveries are written down in the same commit. Gives those, and whether more
@@ -109,23 +114,16 @@ impl Service {
         Lease { id: self.random().bytes(), now, until: now + LEASE }
     }
 
-    async fn enter(&self, departures: Vec<Departure>) -> Result<Vec<WebhookRun>, Error> {
-        let (mut runs, mut later) = (Vec::new(), Vec::new());
-        let now = self.now();
-        for departure in departures {
-            let Delivery { space, endpoint, .. } = departure.delivery;
-            let subscribers = self.subscribers(space.tenant).await?;
-            let rate = subscribers.find(endpoint).and_then(|(_, known)| known.endpoint.own.as_ref()?.per_second);
-            match self.inner.lanes.enter(departure, rate, now) {
-                Entered::Begins(turn) => runs.push(WebhookRun { turn, ready: None }),
-                Entered::Waits => {}
-                Entered::Later(delivery, at) => later.push(put_off(delivery, at)),
-            }
+    async fn enter(&self, departure: Departure, claim: &mut WebhookClaim) -> Result<(), Error> {
+        let Delivery { space, endpoint, .. } = departure.delivery;
+        let subscribers = self.subscribers(space.tenant).await?;
+        let rate = subscribers.find(endpoint).and_then(|(_, known)| known.endpoint.own.as_ref()?.per_second);
+        match self.inner.lanes.enter(departure, rate, self.now()) {
+            Entered::Begins(turn) => claim.runs.push(WebhookRun { turn, ready: None }),
+            Entered::Waits => {}
+            Entered::Later(delivery, at) => claim.put_off.push(SentEvent::put_off(delivery, at)),
         }
-        if !later.is_empty() {
-            self.inner.store.settle(later).await?;
-        }
-        Ok(runs)
+        Ok(())
     }
 
     /// Deliveries that wait in memory for their place. A program claims no more while there are thousands.
@@ -147,7 +145,8 @@ impl Service {
         };
         let (sent, next) = future::join(self.dispatch(ready), ahead).await;
         run.ready = next;
-        run.turn.took(self.now().since(began));
+        let now = self.now();
+        run.turn.took(now.since(began), now);
         Ok(Some(sent))
     }
 
@@ -175,7 +174,7 @@ impl Service {
         let claim = self.claim_webhooks(limit).await?;
         let runs = stream::iter(claim.runs).map(|run| self.send_all(run));
         let outcomes: Vec<_> = runs.buffer_unordered(limit.max(1)).collect().await;
-        let mut sum = Delivered::default();
+        let mut sum = self.settle_webhooks(claim.put_off).await?;
         for outcome in outcomes {
             sum += outcome?;
         }
@@ -222,10 +221,4 @@ fn departures_of(record: Record, lease: Lease) -> Vec<Departure> {
 
 pub(super) fn event_of(delivery: &Delivery) -> Key {
     Key::new::<Event>(delivery.space.tenant, delivery.event.as_bytes())
-}
-
-fn put_off(delivery: Delivery, at: Timestamp) -> Settled {
-    let lease = delivery.due.lease.unwrap_or_default();
-    let due = Due { at: Some(at), lease: None };
-    Settled { record: Delivery { due, ..delivery }.into(), lease, also: Changes::none() }
 }

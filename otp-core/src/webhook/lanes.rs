@@ -45,6 +45,8 @@ struct Lane {
     queue: VecDeque<Departure>,
     /// About how long one delivery holds the lane, once one has.
     pace: Option<Duration>,
+    /// When one began or ended last.
+    moved_at: Timestamp,
     /// When the next one that has to wait is looked at.
     slot: Timestamp,
     /// The theoretical arrival time of the rate (GCRA).
@@ -97,17 +99,18 @@ impl Lanes {
         }
         if !is_full && lane.active < AT_ONCE {
             lane.active += 1;
+            lane.moved_at = now;
             state.active += 1;
             let (lanes, endpoint) = (self.clone(), departure.delivery.endpoint);
             return Entered::Begins(Turn { lanes, endpoint, first: Some(departure), has_left: false });
         }
         // What waits in memory is sent as soon as there is room, which is no way to keep to a rate.
-        if lane.active > 0 && has_memory && lane.has_room() && per_second.is_none() {
+        if lane.active > 0 && has_memory && lane.has_room(now) && per_second.is_none() {
             lane.queue.push_back(departure);
             state.queued += 1;
             return Entered::Waits;
         }
-        let pace = lane.pace.unwrap_or_default();
+        let pace = lane.pace(now).unwrap_or_default();
         Entered::Later(departure.delivery, lane.next_slot(pace, now))
     }
 
@@ -135,18 +138,26 @@ impl Lanes {
 }
 
 impl Lane {
+    /// How long one delivery holds the lane, as far as is known: one that none leaves for a while is no faster than that.
+    fn pace(&self, now: Timestamp) -> Option<Duration> {
+        let still = now.since(self.moved_at);
+        let is_stalled = self.active == AT_ONCE && still > SOONEST;
+        self.pace.max(is_stalled.then(|| still / AT_ONCE as u32))
+    }
+
     /// Whether one more that waits in memory would be sent soon.
-    fn has_room(&self) -> bool {
+    fn has_room(&self, now: Timestamp) -> bool {
         let waiting = self.queue.len();
-        match self.pace {
+        match self.pace(now) {
             Some(pace) => waiting < QUEUED && pace * waiting as u32 <= PATIENCE,
             None => waiting < UNKNOWN,
         }
     }
 
-    /// One after another, as fast as they can be sent.
+    /// After those that wait in memory, one after another, as fast as they can be sent.
     fn next_slot(&mut self, every: Duration, now: Timestamp) -> Timestamp {
-        self.slot = (self.slot.max(now + SOONEST) + every).min(now + LATEST);
+        let ahead = every * self.queue.len() as u32;
+        self.slot = (self.slot.max(now + SOONEST + ahead) + every).min(now + LATEST);
         self.slot
     }
 }
@@ -193,11 +204,12 @@ impl Turn {
         self.lanes.lock().pop(self.endpoint)
     }
 
-    /// Notes how long a delivery took.
-    pub fn took(&self, time: Duration) {
+    /// Notes how long a delivery took that ends now.
+    pub fn took(&self, time: Duration, now: Timestamp) {
         let mut state = self.lanes.lock();
         if let Some(lane) = state.lanes.get_mut(&self.endpoint) {
             let pace = time.max(SHORTEST) / AT_ONCE as u32;
+            lane.moved_at = now;
             lane.pace = Some(lane.pace.map_or(pace, |known| (known * 3 + pace) / 4));
         }
     }

@@ -170,10 +170,27 @@ fn the_faster_an_endpoint_is_the_more_wait_for_it_in_memory() {
     let waiting = |took: u64| {
         let lanes = Lanes::default();
         let turns: Vec<Turn> = (0..4).map(|number| begins(&lanes, number, 1, None, NOW).ok().unwrap()).collect();
-        turns[0].took(Duration::from_millis(took));
+        turns[0].took(Duration::from_millis(took), NOW);
         (0..20_000).take_while(|_| begins(&lanes, 9, 1, None, NOW).err() == Some(None)).count()
     };
     assert_eq!([0, 1, 10, 100, 15_000].map(waiting), [4_096, 4_096, 2_001, 201, 2]);
+}
+
+/// One that was fast and hangs now is known to before its requests have timed out: what waits for it is not looked at every
+/// second.
+#[test]
+fn what_waits_for_an_endpoint_that_stalls_waits_longer_the_longer_it_does() {
+    let lanes = Lanes::default();
+    let turns: Vec<Turn> = (0..4).map(|number| begins(&lanes, number, 1, None, NOW).ok().unwrap()).collect();
+    turns[0].took(Duration::from_millis(1), NOW);
+    let enter = |seconds: u64| begins(&lanes, 9, 1, None, NOW + Duration::from_secs(seconds)).err().unwrap();
+    assert_eq!([1, 10, 10].map(enter), [None; 3]);
+    let (step, soonest) = (Duration::from_millis(2_500), Duration::from_secs(1));
+    assert_eq!(enter(10), Some(soonest + 3 * step + step), "a second, those in memory, and its own");
+    assert_eq!(enter(10), Some(soonest + 3 * step + 2 * step));
+    turns[1].took(Duration::from_secs(10), NOW + Duration::from_secs(10));
+    assert!(enter(10) <= Some(Duration::from_secs(60)));
+    drop(turns);
 }
 
 /// Many that hang do not fill the memory, and what was held for one of them is free again at its end.

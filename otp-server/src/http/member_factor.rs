@@ -19,7 +19,7 @@ use super::docs::{
 };
 use super::members::{MemberSignedIn, with_session};
 use super::problem::Problem;
-use super::totp::{EnrolmentBody, FactorBody, TotpStatusBody, nothing_shown, shown};
+use super::totp::{EnrolmentBody, FactorBody, TotpStatusBody, proof};
 use super::totp_recovery::RecoveryCodesBody;
 use super::visitor::Visitor;
 
@@ -87,7 +87,7 @@ pub async fn complete(
 ) -> Result<Response, Problem> {
     visitor.at_home()?;
     let EndSignInBody { mfa_token, otp, recovery_code } = body.read().await?.value;
-    let proof = shown(otp, recovery_code)?.ok_or_else(nothing_shown)?;
+    let proof = proof(otp, recovery_code)?;
     let signed_in = app.service.complete_member_sign_in(&mfa_token, &proof, &visitor.client()).await?;
     if !signed_in.for_program {
         visitor.leave_behind(&app).await?;
@@ -169,7 +169,7 @@ pub async fn disable(
 ) -> Result<Response, Problem> {
     let caller = visitor.member(&app).await?;
     let FactorBody { otp, recovery_code } = body.read().await?.value;
-    let proof = shown(otp, recovery_code)?.ok_or_else(nothing_shown)?;
+    let proof = proof(otp, recovery_code)?;
     let signed_in = app.service.disable_member_totp(&caller, &proof).await?;
     Ok(with_session(&app, signed_in, identity))
 }
@@ -191,7 +191,7 @@ pub async fn verify(
 ) -> Result<Response, Problem> {
     let caller = visitor.member(&app).await?;
     let FactorBody { otp, recovery_code } = body.read().await?.value;
-    let proof = shown(otp, recovery_code)?.ok_or_else(nothing_shown)?;
+    let proof = proof(otp, recovery_code)?;
     let signed_in = app.service.step_up_member(&caller, &proof).await?;
     Ok(with_session(&app, signed_in, identity))
 }

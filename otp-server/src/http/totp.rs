@@ -223,9 +223,9 @@ pub fn shown(otp: Option<String>, recovery_code: Option<String>) -> Result<Optio
     }
 }
 
-/// Nothing is shown where something has to be.
-pub fn nothing_shown() -> Problem {
-    Problem::field("missing_field", "otp", "name otp or recoveryCode")
+/// What is shown where something has to be.
+pub fn proof(otp: Option<String>, recovery_code: Option<String>) -> Result<SecondFactorProof, Problem> {
+    shown(otp, recovery_code)?.ok_or_else(|| Problem::field("missing_field", "otp", "name otp or recoveryCode"))
 }
 
 fn token_of(mfa_token: Option<String>) -> Result<String, Problem> {
@@ -248,7 +248,7 @@ pub async fn disable(
 ) -> Result<Json<Done>, Problem> {
     let me = asker.user(&app).await?;
     let body = body.read().await?.value;
-    let proof = shown(body.otp, body.recovery_code)?.ok_or_else(nothing_shown)?;
+    let proof = proof(body.otp, body.recovery_code)?;
     app.service.disable_totp(&me, &proof, &asker.client()).await?;
     Ok(Done::saying("Authenticator disabled"))
 }
@@ -334,7 +334,7 @@ pub async fn verify(
     let body = body.read().await?.value;
     let signed_in = match claimant {
         Claimant::User(me) => {
-            let proof = shown(body.otp, body.recovery_code)?.ok_or_else(nothing_shown)?;
+            let proof = proof(body.otp, body.recovery_code)?;
             app.service.step_up(&me, &proof, body.trust_device, &asker.client()).await?
         }
         Claimant::SigningIn(caller) => complete(&app, &asker, &caller, body).await?,
@@ -344,7 +344,7 @@ pub async fn verify(
 
 async fn complete(app: &App, asker: &Asker, caller: &Caller, body: VerifyTotpBody) -> Result<SecondSignIn, Problem> {
     let token = token_of(body.mfa_token)?;
-    let proof = shown(body.otp, body.recovery_code)?.ok_or_else(nothing_shown)?;
+    let proof = proof(body.otp, body.recovery_code)?;
     let client = end_user(asker, caller, body.client);
     Ok(app.service.complete_sign_in(caller, &token, &proof, body.trust_device, &client).await?)
 }

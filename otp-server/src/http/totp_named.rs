@@ -18,7 +18,7 @@ use super::docs::{GuessProblems, InUseProblems, NameProblems, NamedFactorProblem
 use super::list::BadQuery;
 use super::problem::Problem;
 use super::sessions::Done;
-use super::totp::{EnrolmentBody, TotpStatusBody, nothing_shown, shown};
+use super::totp::{EnrolmentBody, TotpStatusBody, proof};
 use super::totp_recovery::RecoveryCodesBody;
 
 /// What changes from code to code.
@@ -287,7 +287,7 @@ pub async fn verify(
 ) -> Result<Json<CheckedBody>, Problem> {
     let caller = asker.secret_key(&app).await?;
     let body = body.read().await?.value;
-    let proof = shown(body.otp, body.recovery_code)?.ok_or_else(nothing_shown)?;
+    let proof = proof(body.otp, body.recovery_code)?;
     let status = app.service.check_authenticator(&caller, &body.user_id, &proof).await?;
     Ok(Json(CheckedBody { success: true, recovery_codes_left: status.recovery_codes_left }))
 }

@@ -43,8 +43,13 @@ impl Worker {
                     sleep(MOMENT).await;
                 }
                 let claim = self.service.claim_webhooks(BATCH).await;
-                let WebhookClaim { runs: begun, is_more } = self.done("events", claim).await.unwrap_or_default();
+                let WebhookClaim { runs: begun, put_off, is_more } = self.done("events", claim).await.unwrap_or_default();
                 may_be_more = is_more;
+                if !put_off.is_empty() {
+                    // Nobody waits for it, least of all those who have a place.
+                    let mut worker = self.clone();
+                    runs.spawn(async move { worker.write_down(put_off).await });
+                }
                 begun.into_iter().for_each(|run| drop(runs.spawn(self.clone().send_run(run, sent.clone()))));
             }
         }
@@ -70,10 +75,14 @@ impl Worker {
             while let Ok(more) = sent.try_recv() {
                 settling.push(more);
             }
-            let settled = self.service.settle_webhooks(mem::take(&mut settling)).await;
-            if let Some(delivered) = self.done("events", settled).await {
-                self.app.metrics().events_delivered(delivered);
-            }
+            self.write_down(mem::take(&mut settling)).await;
+        }
+    }
+
+    async fn write_down(&mut self, settling: Vec<SentEvent>) {
+        let settled = self.service.settle_webhooks(settling).await;
+        if let Some(delivered) = self.done("events", settled).await {
+            self.app.metrics().events_delivered(delivered);
         }
     }
 }

@@ -9,6 +9,20 @@ use serde_json::{Value, json};
 use crate::call::{Call, Reply, post};
 use crate::harness::{Customer, World};
 
+/// What a request says, or not, that another site made.
+pub const FOREIGN: [Option<(&str, &str)>; 7] = [
+    None,
+    Some(("sec-fetch-site", "cross-site")),
+    Some(("sec-fetch-site", "same-site")),
+    Some(("origin", "https://evil.example")),
+    Some(("origin", "https://otp.example.evil.example")),
+    Some(("origin", "http://otp.example")),
+    Some(("origin", "null")),
+];
+/// What one says that a page of this one made, or the person at the browser.
+pub const OWN: [(&str, &str); 3] =
+    [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", "https://otp.example")];
+
 pub const COOKIE: &str = "__Host-otp_session";
 const INSTALLATION: Space = Space { tenant: TenantId::INSTALLATION, mode: Mode::Live };
 

@@ -4,7 +4,7 @@ use otp_core::member::Role;
 use serde_json::{Value, json};
 
 use crate::call::{Call, delete, get, post, put};
-use crate::crew::{Browser, COOKIE, cookie_of};
+use crate::crew::{Browser, COOKIE, FOREIGN, OWN, cookie_of};
 use crate::harness::World;
 
 const ANN: &str = "ann@acme.example";
@@ -164,19 +164,9 @@ async fn no_other_site_shows_a_second_factor_or_takes_it_away() {
     world.advance(60);
     let right = || json!({"otp": world.code(&secret, 0)});
     let routes = ["register", "enable", "verify", "recovery-codes", "disable"];
-    let foreign = [
-        None,
-        Some(("sec-fetch-site", "cross-site")),
-        Some(("sec-fetch-site", "same-site")),
-        Some(("origin", "https://evil.example")),
-        Some(("origin", "https://otp.example.evil.example")),
-        Some(("origin", "http://otp.example")),
-        Some(("origin", "null")),
-    ];
-    let own = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", "https://otp.example")];
     for route in routes {
         let call = || browser.bare(post(format!("/api/auth/totp/{route}"), right()));
-        for (sender, csrf) in foreign.iter().flat_map(|sender| [(sender, None), (sender, Some(&browser.csrf))]) {
+        for (sender, csrf) in FOREIGN.iter().flat_map(|sender| [(sender, None), (sender, Some(&browser.csrf))]) {
             let call = sender.map_or_else(call, |(name, value)| call().header(name, value));
             let call = match csrf {
                 Some(csrf) => call.header("x-csrf-token", csrf),
@@ -184,7 +174,7 @@ async fn no_other_site_shows_a_second_factor_or_takes_it_away() {
             };
             world.send(call).await.problem(403, "cross_site_request");
         }
-        for (name, value) in own {
+        for (name, value) in OWN {
             let wrong = ["", "x", &browser.csrf[1..], other.csrf.as_str(), browser.cookie.as_str()];
             world.send(call().header(name, value)).await.problem(403, "csrf_token_required");
             for csrf in wrong {
@@ -196,7 +186,7 @@ async fn no_other_site_shows_a_second_factor_or_takes_it_away() {
     // Nor does it end a sign-in, which would sign somebody in as somebody else.
     let half = world.half_sign_in(ANN, false).await;
     let call = || complete(&half, &world.code(&secret, 0));
-    for (name, value) in foreign.into_iter().flatten() {
+    for (name, value) in FOREIGN.into_iter().flatten() {
         world.send(call().header(name, value)).await.problem(403, "cross_site_request");
     }
     let form = call().header("content-type", "text/plain").header("sec-fetch-site", "same-origin");

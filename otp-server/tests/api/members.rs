@@ -4,7 +4,7 @@ use otp_core::member::Role;
 use serde_json::{Value, json};
 
 use crate::call::{Call, Reply, delete, get, post, put};
-use crate::crew::{Browser, COOKIE, cookie_of};
+use crate::crew::{Browser, COOKIE, FOREIGN, OWN, cookie_of};
 use crate::harness::{World, wrong};
 
 const ANN: &str = "ann@acme.example";
@@ -238,30 +238,20 @@ async fn no_other_site_acts_by_the_cookie() {
             None => call,
         }
     };
-    let foreign = [
-        None,
-        Some(("sec-fetch-site", "cross-site")),
-        Some(("sec-fetch-site", "same-site")),
-        Some(("origin", "https://evil.example")),
-        Some(("origin", "https://otp.example.evil.example")),
-        Some(("origin", "http://otp.example")),
-        Some(("origin", "null")),
-    ];
-    let own = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("origin", "https://otp.example")];
-    for sender in foreign {
+    for sender in FOREIGN {
         for csrf in [None, Some(browser.csrf.as_str())] {
             world.send(with(sender, csrf)).await.problem(403, "cross_site_request");
         }
     }
     let cut = &browser.csrf[1..];
-    for sender in own {
+    for sender in OWN {
         for csrf in [None, Some(""), Some("x"), Some(cut), Some(other.csrf.as_str()), Some(browser.cookie.as_str())] {
             world.send(with(Some(sender), csrf)).await.problem(403, "csrf_token_required");
         }
     }
     let app = || async { world.send(browser.bare(get(format!("/api/app/{}", customer.id)))).await.ok() };
     assert_eq!(app().await["app"]["name"], "Acme");
-    for sender in own {
+    for sender in OWN {
         world.send(with(Some(sender), Some(&browser.csrf))).await.ok();
     }
     assert_eq!(app().await["app"]["name"], "Hacked");
