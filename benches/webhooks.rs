@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use otp_benches::arrivals::Peer;
 use otp_benches::backstage::{Backstage, Neighbours};
+use otp_benches::child::own_cpu;
 use otp_benches::race::{is_quick, race};
 use otp_benches::row::{Row, percent, rate, time};
 use otp_benches::run::{Run, TURNS};
@@ -84,22 +85,21 @@ async fn waiting(events: usize, endpoints: usize) {
     bare(&mut receiver, events / 10, connections).await;
     let [mut ours, mut base]: [Run; 2] = Default::default();
     for _ in 0..TURNS {
-        let took = bare(&mut receiver, events, connections).await;
-        base.add(Run { calls: events, took, ..Run::default() });
-        let took = drained(&mut receiver, events, endpoints).await;
-        ours.add(Run { calls: events, took, ..Run::default() });
+        base.add(bare(&mut receiver, events, connections).await);
+        ours.add(drained(&mut receiver, events, endpoints).await);
     }
     let plural = if endpoints == 1 { "endpoint" } else { "endpoints" };
     Row::new(format!("webhooks/{events} events that wait, {endpoints} {plural}"), rate(ours.calls, ours.took))
         .against(
             format!("reqwest in a loop, {connections} connections {}", rate(base.calls, base.took)),
-            ours.rate_beside(&base),
+            format!("{}, CPU {}", ours.rate_beside(&base), ours.cpu_beside(&base)),
         )
+        .cpu(ours.cpu_per_call())
         .print();
 }
 
-/// How long a server takes that starts with so many waiting.
-async fn drained(receiver: &mut Peer, events: usize, endpoints: usize) -> Duration {
+/// What it takes a server that starts with so many waiting.
+async fn drained(receiver: &mut Peer, events: usize, endpoints: usize) -> Run {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = server(&folder);
     let caller = server.tenant().await;
@@ -109,22 +109,22 @@ async fn drained(receiver: &mut Peer, events: usize, endpoints: usize) -> Durati
     let requests = (0..events / endpoints).map(|_| server.request(&caller));
     stream::iter(requests).buffer_unordered(CALLERS).collect::<()>().await;
     server.send_mails().await;
-    let started = Instant::now();
+    let begun = (Instant::now(), own_cpu());
     let workers = server.work();
-    let took = receiver.wait_for(events).await - started;
+    let run = arrived(receiver, events, begun).await;
     workers.stop().await;
-    took
+    run
 }
 
 /// As many requests of the same size and with as many headers, by a loop on each connection.
-async fn bare(receiver: &mut Peer, requests: usize, connections: usize) -> Duration {
+async fn bare(receiver: &mut Peer, requests: usize, connections: usize) -> Run {
     let mut headers = HeaderMap::new();
     for (name, length) in HEADERS {
         headers.insert(name, "x".repeat(length).parse().expect("a header"));
     }
     let client = reqwest::Client::new();
     let body = Bytes::from(vec![b'x'; BODY]);
-    let started = Instant::now();
+    let begun = (Instant::now(), own_cpu());
     for number in 0..connections {
         let (client, headers, body, url) = (client.clone(), headers.clone(), body.clone(), receiver.http_url());
         let share = requests / connections + usize::from(number < requests % connections);
@@ -136,7 +136,13 @@ async fn bare(receiver: &mut Peer, requests: usize, connections: usize) -> Durat
             }
         });
     }
-    receiver.wait_for(requests).await - started
+    arrived(receiver, requests, begun).await
+}
+
+/// What it took since then until all are there, with what the receiver took.
+async fn arrived(receiver: &mut Peer, calls: usize, (started, cpu): (Instant, Duration)) -> Run {
+    let took = receiver.wait_for(calls).await - started;
+    Run { calls, took, cpu: own_cpu() - cpu, ..Run::default() }
 }
 
 /// People sign in by turns with nobody to be told of it, and with an endpoint that wants to hear of everything.

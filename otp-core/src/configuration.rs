@@ -23,7 +23,7 @@ pub struct ConfigVersion {
     /// By whom.
     pub actor: Actor,
     /// All settings. The secrets that belong to them are not versioned.
-    pub settings: Settings,
+    pub settings: Box<Settings>,
     /// What was changed.
     pub changes: Vec<Change>,
 }

@@ -30,7 +30,9 @@ pub struct InvalidId;
 
 fn encode(id: u128, out: &mut [u8]) {
     // Three 64-bit chunks, because 128-bit division is ten times dearer than 64-bit.
-    let chunks = [(id / CHUNK / CHUNK) as u64, (id / CHUNK % CHUNK) as u64, (id % CHUNK) as u64];
+    let rest = id / CHUNK;
+    let head = rest / CHUNK;
+    let chunks = [head as u64, (rest - head * CHUNK) as u64, (id - rest * CHUNK) as u64];
     for (mut chunk, range) in chunks.into_iter().zip([0..2, 2..12, 12..22]) {
         for slot in out[range].iter_mut().rev() {
             *slot = ALPHABET[(chunk % 58) as usize];

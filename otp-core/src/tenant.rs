@@ -133,8 +133,8 @@ pub struct Tenant {
     pub created_at: Timestamp,
     /// Signs the events, sealed.
     pub webhook_secret: Sealed,
-    /// What the tenant set up for itself.
-    pub settings: Settings,
+    /// What the tenant set up for itself: on the heap, for a record of any kind is as large as the largest.
+    pub settings: Box<Settings>,
     /// How often it did, counted from 1.
     #[serde(default = "first_version")]
     pub config_version: u64,

@@ -54,7 +54,7 @@ fn a_publishable_key_looks_after_nothing_and_a_secret_key_not_after_plan_and_sta
 fn settings_out_of_bounds_are_refused_and_change_nothing() {
     let world = World::new();
     let acme = world.live();
-    let before = world.record::<tenant::Tenant>(acme.space().tenant, acme.space().tenant.as_bytes()).unwrap().settings;
+    let before = *world.record::<tenant::Tenant>(acme.space().tenant, acme.space().tenant.as_bytes()).unwrap().settings;
     let refused = |field: &str, change: &dyn Fn(&mut Settings)| {
         let mut settings = before.clone();
         change(&mut settings);
@@ -84,6 +84,6 @@ fn settings_out_of_bounds_are_refused_and_change_nothing() {
     refused("allowedOrigins", &|settings| settings.allowed_origins = vec!["http://localhost:*".parse().unwrap()]);
     refused("branding.appName", &|settings| settings.branding.app_name = Some("Acme\r\nBcc: x".to_owned()));
     refused("branding.supportUrl", &|settings| settings.branding.support_url = Some("javascript:alert(1)".to_owned()));
-    let after = world.record::<tenant::Tenant>(acme.space().tenant, acme.space().tenant.as_bytes()).unwrap().settings;
+    let after = *world.record::<tenant::Tenant>(acme.space().tenant, acme.space().tenant.as_bytes()).unwrap().settings;
     assert_eq!(before, after);
 }

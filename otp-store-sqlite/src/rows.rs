@@ -189,44 +189,42 @@ pub(crate) fn settle(db: &mut impl Prepared, record: &Record, lease: &LeaseId) -
     })
 }
 
-/// A row of a queue: where it stands, and what it holds if that can be read.
-pub(crate) type Queued = (Key, Result<Record, CorruptRecord>);
+/// Where a row of a queue stands: good within the transaction.
+pub(crate) type RowId = i64;
 
-/// What of a queue is due, earliest first.
-pub(crate) fn due_records(db: &mut impl Prepared, queue: Kind, now: Timestamp, limit: usize) -> Result<Vec<Queued>> {
+/// What of a queue is due, earliest first: where it stands, and what it holds if that can be read.
+pub(crate) fn due_records(
+    db: &mut impl Prepared,
+    queue: Kind,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<(RowId, Result<Record, CorruptRecord>)>> {
     db.with(Query::Of(queue, Op::Due), |find| {
         find.raw_bind_parameter(1, now.as_millis())?;
         find.raw_bind_parameter(2, clamp(limit as u64))?;
         let mut rows = find.raw_query();
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push((key(row, queue)?, record(row, queue)?));
+            found.push((row.get(3)?, record(row, queue)?));
         }
         Ok(found)
     })
 }
 
-/// Reads the key at the end of a row of [`Op::Due`].
-fn key(row: &Row<'_>, kind: Kind) -> Result<Key> {
-    let ValueRef::Blob(id) = row.get_ref(3)? else { return Err(FromSqlError::InvalidType.into()) };
-    let id = SmallBytes::try_from_slice(id).map_err(|error| FromSqlError::Other(error.into()))?;
-    Ok(Key { kind, tenant: TenantId::from_bytes(row.get(4)?), id })
-}
-
 /// Puts a record of a queue under a lease, changing nothing else of it.
-pub(crate) fn lease(db: &mut impl Prepared, key: &Key, due: Due) -> Result<()> {
-    db.with(Query::Of(key.kind, Op::Lease), |lease| {
-        bind_key(lease, key)?;
+pub(crate) fn lease(db: &mut impl Prepared, queue: Kind, row: RowId, due: Due) -> Result<()> {
+    db.with(Query::Of(queue, Op::Lease), |lease| {
+        lease.raw_bind_parameter(1, row)?;
         bind_due(lease, due)?;
         lease.raw_execute().map(drop)
     })
 }
 
 /// Takes a record out of its queue, changing nothing else of it but when it expires.
-pub(crate) fn release(db: &mut impl Prepared, key: &Key, expires_at: Option<Timestamp>) -> Result<()> {
-    db.with(Query::Of(key.kind, Op::Release), |release| {
-        bind_key(release, key)?;
-        if key.kind.shape().expires {
+pub(crate) fn release(db: &mut impl Prepared, queue: Kind, row: RowId, expires_at: Option<Timestamp>) -> Result<()> {
+    db.with(Query::Of(queue, Op::Release), |release| {
+        release.raw_bind_parameter(1, row)?;
+        if queue.shape().expires {
             release.raw_bind_parameter(8, expires_at.map(Timestamp::as_millis))?;
         }
         release.raw_execute().map(drop)

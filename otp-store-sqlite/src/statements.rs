@@ -105,7 +105,7 @@ impl Texts {
 }
 
 /// `?1` is the id, `?2` the tenant, `?3` the body, `?4` the owner, `?5` the alias, `?6` the due time, `?7` the lease, `?8`
-/// the expiry, `?9` the lease that it has; in the others what their text says. A kind that has no use for a statement never prepares it.
+/// the expiry, `?9` the lease that it has; in the others what their text says. What was found to be due is known by its row. A kind that has no use for a statement never prepares it.
 fn text(kind: Kind, op: Op) -> String {
     let table = kind.name();
     let shape = kind.shape();
@@ -120,11 +120,11 @@ fn text(kind: Kind, op: Op) -> String {
         Op::Put => put(table, shape),
         Op::Update => update(table, shape),
         Op::Delete => format!("DELETE FROM {table} WHERE id = ?1 AND tenant = ?2"),
-        Op::Due => format!("SELECT {row}, id, tenant FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
-        Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE id = ?1 AND tenant = ?2"),
+        Op::Due => format!("SELECT {row}, rowid FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
+        Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE rowid = ?1"),
         Op::Release => {
             let expires = if shape.expires { ", expires_at = ?8" } else { "" };
-            format!("UPDATE {table} SET due_at = NULL, lease = NULL{expires} WHERE id = ?1 AND tenant = ?2")
+            format!("UPDATE {table} SET due_at = NULL, lease = NULL{expires} WHERE rowid = ?1")
         }
         Op::Settle => format!("{} AND lease = ?9", update(table, shape)),
         Op::Sweep => format!(

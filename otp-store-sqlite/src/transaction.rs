@@ -173,8 +173,8 @@ impl<'a> Transaction<'a> {
         }
         let due = Due { at: Some(lease.until), lease: Some(lease.id) };
         let (mut claimed, mut unreadable) = (Vec::new(), None);
-        for (key, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
-            rows::lease(&mut self.db, &key, due)?;
+        for (row, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
+            rows::lease(&mut self.db, queue, row, due)?;
             match record {
                 Ok(mut record) => {
                     record.set_due(due);
@@ -195,23 +195,23 @@ impl<'a> Transaction<'a> {
             return Ok(0);
         }
         let (mut taken, mut records, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
+        for (row, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
             match record {
                 Ok(mut record) => {
                     record.set_due(Due::default());
-                    taken.push((key, record.expires_at()));
+                    taken.push((row, record.expires_at()));
                     records.push(record);
                 }
-                Err(corrupt) => unreadable.push((key, corrupt)),
+                Err(corrupt) => unreadable.push((row, corrupt)),
             }
         }
         let converted = catch_unwind(AssertUnwindSafe(|| convert(records))).map_err(|_| panicked())?;
-        for ((key, expires_at), changes) in taken.iter().zip(&converted) {
-            rows::release(&mut self.db, key, *expires_at)?;
+        for ((row, expires_at), changes) in taken.iter().zip(&converted) {
+            rows::release(&mut self.db, queue, *row, *expires_at)?;
             self.apply(changes, &[])?;
         }
-        for (key, _) in &unreadable {
-            rows::lease(&mut self.db, key, Due { at: Some(lease.until), lease: Some(lease.id) })?;
+        for (row, _) in &unreadable {
+            rows::lease(&mut self.db, queue, *row, Due { at: Some(lease.until), lease: Some(lease.id) })?;
         }
         match unreadable.pop() {
             Some((_, corrupt)) if taken.is_empty() => Err(corrupt.into()),

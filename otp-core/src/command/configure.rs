@@ -88,7 +88,7 @@ impl Configure {
             return Err(Error::VersionConflict(tenant.config_version));
         }
         let before = tenant.clone();
-        tenant.settings = self.settings(&before.settings)?;
+        *tenant.settings = self.settings(&before.settings)?;
         tenant.settings.check()?;
         let plan = self.plans.named(&tenant.plan).unwrap_or(self.plans.first());
         tenant.settings.check_plan(&before.settings, plan)?;

@@ -75,15 +75,15 @@ impl Service {
             Ready::Unsent(delivery, state) => return SentEvent::unsent(delivery, state),
             Ready::Request { departure, request, .. } => (departure.delivery, request),
         };
-        let began = self.now();
+        let (began, is_sample, lease) = (self.now(), delivery.sample, delivery.due.lease.unwrap_or_default());
         let outcome = match request {
             Ok(request) => self.inner.webhooks.send(request).await,
             Err(failure) => Err(failure),
         };
         let (after, judged) = delivery.after(began, self.now(), outcome, self.random());
         // A receiver that is tried out is not judged by it.
-        let judged = (!delivery.sample).then_some(judged);
-        SentEvent { lease: delivery.due.lease.unwrap_or_default(), after, judged }
+        let judged = (!is_sample).then_some(judged);
+        SentEvent { lease, after, judged }
     }
 
     /// The event of a delivery, unless it is gone.
@@ -112,7 +112,7 @@ impl Service {
         let secrets: Vec<&SigningSecret> = subscriber.secrets(tenant, &keys, now)?.at(now).collect();
         let older: Vec<String> = secrets.iter().filter_map(|secret| secret.sign_older(now, &body)).collect();
         let mut headers = signed_headers(&secrets, &id, now, &body);
-        let mut set = |name: &str, value: String| headers.push((name.to_owned(), value.into()));
+        let mut set = |name: &'static str, value: String| headers.push((name.into(), value.into()));
         set("x-otp-event", delivery.kind.as_str().to_owned());
         set("x-otp-timestamp", now.as_secs().to_string());
         if secrets.iter().all(|secret| secret.signing() == Signing::Hmac) {
@@ -122,7 +122,7 @@ impl Service {
         let endpoint = &subscriber.endpoint;
         let place = Endpoint::place(b"endpoint.header", endpoint.id);
         for (name, sealed) in endpoint.own.iter().flat_map(|own| &own.headers) {
-            headers.push((name.clone(), keys.open_text(&place, sealed)?.into()));
+            headers.push((name.clone().into(), keys.open_text(&place, sealed)?.into()));
         }
         Ok(Request { url: endpoint.url(tenant).unwrap_or_default().to_owned(), headers, body, within: None })
     }

@@ -149,11 +149,11 @@ impl Service {
     pub(super) async fn whole(
         &self,
         caller: &Caller,
-        settings: Settings,
+        settings: Box<Settings>,
         expected: Option<u64>,
     ) -> Result<Configure, Error> {
         let algorithm = settings.tokens.algorithm;
-        self.change_of(caller, WantedSettings::Whole(Box::new(settings)), expected, None, Some(algorithm)).await
+        self.change_of(caller, WantedSettings::Whole(settings), expected, None, Some(algorithm)).await
     }
 
     async fn change_of(

@@ -71,7 +71,7 @@ impl TenantContext {
 
     /// What a message with this code looks like to its recipient; what was asked, and by whom, is left to be filled in.
     pub fn message(&self, audience: &Audience<'_>, code: Secret, to: &str, at: Timestamp) -> MessageContext {
-        let Settings { branding, channels, passcode, .. } = &self.tenant.settings;
+        let Settings { branding, channels, passcode, .. } = &*self.tenant.settings;
         MessageContext {
             language: audience.language(),
             app_name: branding.app_name.clone().unwrap_or_else(|| self.tenant.name.clone()),

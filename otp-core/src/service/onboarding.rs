@@ -71,7 +71,7 @@ impl Service {
             }
             Step::WebhookConfigured => tenant.settings.webhook.url.is_some(),
             Step::EmailTemplateConfigured => {
-                let Settings { branding, email, templates, .. } = &tenant.settings;
+                let Settings { branding, email, templates, .. } = &*tenant.settings;
                 *branding != Branding::default() || *email != EmailSettings::default() || !templates.is_empty()
             }
         }

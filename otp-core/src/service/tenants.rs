@@ -167,7 +167,7 @@ impl Service {
             status_reason: None,
             created_at: now,
             webhook_secret: keys.seal(random, Tenant::WEBHOOK_SECRET, webhook_secret.as_bytes()),
-            settings,
+            settings: Box::new(settings),
             config_version: 1,
             skipped_steps: Vec::new(),
             erase_at: None,
@@ -255,7 +255,7 @@ impl Service {
             Ok(caller.context.keys.seal(self.random(), Tenant::EMAIL, check_email(&email)?.as_bytes()))
         };
         let settings = match (edit.settings, section(edit.webhook_url, edit.allowed_origins)) {
-            (Some(settings), _) => Some(self.whole(caller, settings, None).await?),
+            (Some(settings), _) => Some(self.whole(caller, Box::new(settings), None).await?),
             (None, patch) if patch.is_empty() => None,
             (None, patch) => Some(self.patch(caller, patch, None).await?),
         };

@@ -152,6 +152,9 @@ pub trait Stored: FromRecord + Clone + Into<Record> + Serialize + for<'de> Deser
     }
 }
 
+/// Bytes that most bodies need less than: room for them is made once.
+const BODY: usize = 1_024;
+
 macro_rules! records {
     ($($(#[$meta:meta])* $kind:ident($type:ty) = $name:literal;)*) => {
         /// The kinds of records.
@@ -216,9 +219,11 @@ macro_rules! records {
             /// # Panics
             /// Never: every record's type can be written as JSON.
             pub fn body(&self) -> String {
+                let mut body = Vec::with_capacity(BODY);
                 match self {
-                    $(Record::$kind(record) => serde_json::to_string(record),)*
-                }.expect("records are plain data")
+                    $(Record::$kind(record) => serde_json::to_writer(&mut body, record),)*
+                }.expect("records are plain data");
+                String::from_utf8(body).expect("JSON is text")
             }
 
             /// Reads what [`body`](Self::body) wrote, now or in an earlier version.

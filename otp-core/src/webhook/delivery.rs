@@ -196,7 +196,7 @@ impl Delivery {
 
     /// As it stands after an attempt.
     pub(crate) fn after(
-        &self,
+        self,
         began: Timestamp,
         now: Timestamp,
         outcome: Result<Answer, Failure>,
@@ -208,14 +208,15 @@ impl Delivery {
             _ => Judged::Refused,
         };
         let wanted = outcome.as_ref().ok().and_then(wait_wanted);
-        let mut next = Self { tries: self.tries.saturating_add(1), due: Due::default(), ..self.clone() };
+        let trigger = self.trigger;
+        let mut next = Self { tries: self.tries.saturating_add(1), due: Due::default(), ..self };
         next.note(Attempt {
             at: began,
             millis: now.since(began).as_millis().try_into().unwrap_or(u32::MAX),
             status: outcome.as_ref().ok().map(|answer| answer.status),
             failure: outcome.as_ref().err().copied(),
             answer: outcome.map(|answer| text(&answer.body)).unwrap_or_default(),
-            trigger: self.trigger,
+            trigger,
         });
         next.trigger = Trigger::Schedule;
         let again = if judged == Judged::Refused { next.again_at(now, wanted, random) } else { None };

@@ -1,6 +1,6 @@
 //! Signatures of Standard Webhooks 1.0.0, and those that older receivers know.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use base64::Engine;
@@ -143,7 +143,7 @@ pub fn signed_headers(
     id: &str,
     at: Timestamp,
     body: &[u8],
-) -> Vec<(String, Secret)> {
+) -> Vec<(Cow<'static, str>, Secret)> {
     let signatures: Vec<String> = secrets.iter().map(|secret| secret.borrow().sign(id, at, body)).collect();
     let headers = [
         ("content-type", "application/json".to_owned()),
@@ -151,7 +151,7 @@ pub fn signed_headers(
         ("webhook-timestamp", at.as_secs().to_string()),
         ("webhook-signature", signatures.join(" ")),
     ];
-    headers.map(|(name, value)| (name.to_owned(), value.into())).into()
+    headers.map(|(name, value)| (name.into(), value.into())).into()
 }
 
 pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {

@@ -1,5 +1,6 @@
 //! How requests leave: the program that links the library says.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ pub struct Request {
     /// Where to: an absolute URL.
     pub url: String,
     /// Names in lower case; the values may be secret.
-    pub headers: Vec<(String, Secret)>,
+    pub headers: Vec<(Cow<'static, str>, Secret)>,
     /// JSON.
     pub body: Vec<u8>,
     /// How long it may take in all; 15 seconds, if not said.

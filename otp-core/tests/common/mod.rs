@@ -281,7 +281,7 @@ impl World {
     /// Changes settings and gives a caller that knows of it.
     pub fn change(&self, caller: &Caller, change: impl FnOnce(&mut Settings)) -> Caller {
         let tenant = caller.space().tenant;
-        let mut settings = self.record::<Tenant>(tenant, tenant.as_bytes()).unwrap().settings;
+        let mut settings = *self.record::<Tenant>(tenant, tenant.as_bytes()).unwrap().settings;
         change(&mut settings);
         let edit = EditTenant { settings: Some(settings), ..EditTenant::default() };
         wait(self.service.edit_tenant(caller, edit)).unwrap();

@@ -81,7 +81,7 @@ impl Receiver {
 impl WebhookTransport for Receiver {
     async fn send(&self, request: Request) -> Result<Answer, Failure> {
         let Request { url, headers, body, within } = request;
-        let headers = headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
+        let headers = headers.into_iter().map(|(name, value)| (name.into_owned(), value.expose().to_owned())).collect();
         self.received.lock().unwrap().push(Received { url, headers, body, within });
         poll_fn(|_| if self.hangs.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(()) }).await;
         let usual = || self.usual.lock().unwrap().clone();

@@ -43,7 +43,8 @@ impl Worker {
                     sleep(MOMENT).await;
                 }
                 let claim = self.service.claim_webhooks(BATCH).await;
-                let WebhookClaim { runs: begun, put_off, is_more } = self.done("events", claim).await.unwrap_or_default();
+                let WebhookClaim { runs: begun, put_off, is_more } =
+                    self.done("events", claim).await.unwrap_or_default();
                 may_be_more = is_more;
                 if !put_off.is_empty() {
                     // Nobody waits for it, least of all those who have a place.

@@ -356,7 +356,7 @@ impl World {
     pub async fn settings(&self, customer: &Customer, change: impl FnOnce(&mut Settings)) {
         let caller = self.service.administrator(customer.tenant()).await.unwrap();
         let tenant = customer.tenant();
-        let mut settings = self.record::<Tenant>(tenant, tenant.as_bytes()).await.settings;
+        let mut settings = *self.record::<Tenant>(tenant, tenant.as_bytes()).await.settings;
         change(&mut settings);
         let edit = EditTenant { settings: Some(settings), ..EditTenant::default() };
         self.service.edit_tenant(&caller, edit).await.unwrap();

@@ -29,7 +29,7 @@ use crate::signing::StoredSigningKey;
 use crate::sketch::Sketch;
 use crate::store::{Due, Kind, Record};
 use crate::subject::{BucketKey, SubjectKey};
-use crate::tenant::{Change, Mode, Settings, Space, Tenant, TenantStatus};
+use crate::tenant::{Change, Mode, Space, Tenant, TenantStatus};
 use crate::token::Algorithm;
 use crate::totp::{Method, SecondFactorUse};
 use crate::usage::ErrorCategory;
@@ -219,7 +219,7 @@ fn sample_tenant(id: TenantId, number: u64) -> Tenant {
         status_reason: None,
         created_at: NOW,
         webhook_secret: sealed(id, number),
-        settings: Settings::default(),
+        settings: Box::default(),
         config_version: 1,
         skipped_steps: Vec::new(),
         erase_at: None,
@@ -305,7 +305,7 @@ fn audit_head(tenant: TenantId, number: u64) -> AuditHead {
 
 fn config_version(tenant: TenantId, version: u64) -> ConfigVersion {
     let change = Change { field: "passcode.ttl".into(), old: 600.into(), new: 60.into() };
-    let (settings, changes) = (Settings::default(), vec![change]);
+    let (settings, changes) = (Box::default(), vec![change]);
     ConfigVersion { tenant, version, at: NOW, actor: Actor::Program, settings, changes }
 }
 
