@@ -72,10 +72,11 @@ impl DeliveryState {
 }
 
 /// Who wanted an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// The event, or the schedule.
+    #[default]
     Schedule,
     /// The tenant.
     Manual,
@@ -91,7 +92,7 @@ impl Trigger {
     }
 }
 
-/// One attempt.
+/// One attempt. What is as usual is not written: a row that grows when its delivery is settled moves others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// When it began.
@@ -99,12 +100,16 @@ pub struct Attempt {
     /// Milliseconds that it took.
     pub millis: u32,
     /// The HTTP status, if there was an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Why there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// How the answer begins: up to 256 bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub answer: String,
     /// Who wanted it.
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub trigger: Trigger,
 }
 
@@ -126,18 +131,24 @@ pub struct Delivery {
     /// When the event and this end.
     pub ends_at: Timestamp,
     /// Whether it is made up, to try the endpoint: there is no such event.
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub sample: bool,
     /// How it stands.
     pub state: DeliveryState,
     /// Tries since it was last asked for.
     pub tries: u8,
     /// Who last asked for it.
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub trigger: Trigger,
     /// The last attempts, oldest first.
     pub attempts: Vec<Attempt>,
     /// When it is sent next, and by whom.
     #[serde(skip)]
     pub due: Due,
+}
+
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What an attempt came to.
