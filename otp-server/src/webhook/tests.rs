@@ -18,7 +18,7 @@ fn hasty() -> Webhooks {
 
 async fn answer(reply: impl Fn(&Captured) -> Reply + Send + Sync + 'static) -> Result<Answer, Failure> {
     let capture = Capture::start(reply);
-    let headers = vec![("x-acme".to_owned(), Secret::from("7".to_owned()))];
+    let headers = vec![("x-acme".into(), Secret::from("7".to_owned()))];
     hasty()
         .send(Request { url: format!("{}/hooks?a=b", capture.url), headers, body: b"{}".to_vec(), within: None })
         .await
