@@ -171,6 +171,7 @@ pub async fn what_is_taken_is_replaced_in_one_go(fixture: &impl Fixture) {
                     0 => return taken,
                     some => taken += some,
                 }
+                assert!(taken <= 100, "what was taken is taken again");
             }
         }
     };
