@@ -140,9 +140,13 @@ impl Lanes {
 impl Lane {
     /// How long one delivery holds the lane, as far as is known: one that none leaves for a while is no faster than that.
     fn pace(&self, now: Timestamp) -> Option<Duration> {
+        self.pace.max(self.stalled(now).map(|still| still / AT_ONCE as u32))
+    }
+
+    /// For how long none has left it, if that is long.
+    fn stalled(&self, now: Timestamp) -> Option<Duration> {
         let still = now.since(self.moved_at);
-        let is_stalled = self.active == AT_ONCE && still > SOONEST;
-        self.pace.max(is_stalled.then(|| still / AT_ONCE as u32))
+        (self.active == AT_ONCE && still > SOONEST).then_some(still)
     }
 
     /// Whether one more that waits in memory would be sent soon.
@@ -154,9 +158,10 @@ impl Lane {
         }
     }
 
-    /// After those that wait in memory, one after another, as fast as they can be sent.
+    /// One after another, as fast as they can be sent. Behind those that wait in memory only where these stand still: they may
+    /// leave faster than the first of them did.
     fn next_slot(&mut self, every: Duration, now: Timestamp) -> Timestamp {
-        let ahead = every * self.queue.len() as u32;
+        let ahead = self.stalled(now).map_or(Duration::ZERO, |_| every * self.queue.len() as u32);
         self.slot = (self.slot.max(now + SOONEST + ahead) + every).min(now + LATEST);
         self.slot
     }
