@@ -12,9 +12,6 @@ use crate::secret::TenantKeys;
 use crate::service::{SealedClient, place};
 use crate::tenant::{Mode, Space};
 
-/// Bytes that most bodies need less than.
-const USUAL: usize = 1_000;
-
 /// An event in the words of the wire.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,9 +64,7 @@ impl<D: Serialize> Body<D> {
 
     /// The bytes that are signed and sent.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(USUAL);
-        serde_json::to_writer(&mut bytes, self).expect("plain data");
-        bytes
+        serde_json::to_vec(self).expect("plain data")
     }
 }
 

@@ -189,7 +189,18 @@ fn what_waits_for_an_endpoint_that_stalls_waits_longer_the_longer_it_does() {
     assert_eq!(enter(10), Some(soonest + 3 * step + step), "a second, those in memory, and its own");
     assert_eq!(enter(10), Some(soonest + 3 * step + 2 * step));
     turns[1].took(Duration::from_secs(10), NOW + Duration::from_secs(10));
-    assert!(enter(10) <= Some(Duration::from_secs(60)));
+    assert_eq!(enter(10), None, "one has left: there is room again");
+    drop(turns);
+}
+
+/// The first request may be slower than those after it.
+#[test]
+fn what_waits_for_one_that_moves_does_not_wait_for_all_before_it() {
+    let lanes = Lanes::default();
+    let turns: Vec<Turn> = (0..4).map(|number| begins(&lanes, number, 1, None, NOW).ok().unwrap()).collect();
+    turns[0].took(Duration::from_secs(20), NOW);
+    let waits = [(); 3].map(|()| begins(&lanes, 9, 1, None, NOW).err().unwrap());
+    assert_eq!(waits, [None, None, Some(Duration::from_secs(6))]);
     drop(turns);
 }
 
