@@ -133,6 +133,9 @@ impl Service {
     /// [`Error::Store`]; what was not written down is sent again when its lease has ended.
     pub async fn settle_webhooks(&self, sent: Vec<SentEvent>) -> Result<Delivered, Error> {
         let (mut sum, mut judged) = (Delivered::default(), Vec::new());
+        if sent.is_empty() {
+            return Ok(sum);
+        }
         let mut settled = Vec::with_capacity(sent.len());
         for SentEvent { lease, after, judged: verdict } in sent {
             match after.state {
