@@ -385,9 +385,9 @@ impl Stored for Event {
         Some(self.person.as_ref().map_or_else(|| self.space.owner(), |person| person.subject.as_bytes().into()))
     }
 
-    /// None while it waits in the outbox: what is told of it goes first. So it stands in one index of a store at a time.
+    /// Whether or not it was told: what nobody may see any more is not sent either.
     fn expires_at(&self) -> Option<Timestamp> {
-        self.due.at.is_none().then(|| self.at + days(self.person.as_ref().map_or(KEPT_DAYS, |person| person.days)))
+        Some(self.at + days(self.person.as_ref().map_or(KEPT_DAYS, |person| person.days)))
     }
 
     fn due(&self) -> Option<&Due> {

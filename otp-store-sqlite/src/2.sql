@@ -203,7 +203,21 @@ CREATE TABLE member_sign_in (
 CREATE INDEX member_sign_in_owner ON member_sign_in (owner, id);
 CREATE INDEX member_sign_in_expires ON member_sign_in (expires_at) WHERE expires_at IS NOT NULL;
 
--- An event waits here until its deliveries are written down.
+-- An event waits until its deliveries are written down: in a tree of its own, so that one that leaves it is not written
+-- anew. Its row says when it was due and goes on saying so; whether it still waits is for the tree to say.
 ALTER TABLE event ADD COLUMN due_at INTEGER;
 ALTER TABLE event ADD COLUMN lease BLOB;
-CREATE INDEX event_due ON event (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE event_waits (
+    due_at INTEGER NOT NULL, event INTEGER NOT NULL,
+    PRIMARY KEY (due_at, event)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER event_begins AFTER INSERT ON event WHEN new.due_at IS NOT NULL BEGIN
+    INSERT INTO event_waits (due_at, event) VALUES (new.due_at, new.rowid);
+END;
+CREATE TRIGGER event_moves AFTER UPDATE OF due_at ON event BEGIN
+    DELETE FROM event_waits WHERE due_at = old.due_at AND event = old.rowid;
+    INSERT INTO event_waits (due_at, event) SELECT new.due_at, new.rowid WHERE new.due_at IS NOT NULL;
+END;
+CREATE TRIGGER event_goes AFTER DELETE ON event WHEN old.due_at IS NOT NULL BEGIN
+    DELETE FROM event_waits WHERE due_at = old.due_at AND event = old.rowid;
+END;

@@ -7,7 +7,7 @@ use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Result, Row, Statement};
 
 use crate::error::Failure;
-use crate::statements::{Op, Prepared, Query};
+use crate::statements::{Op, Prepared, Query, waits_apart};
 
 /// Sorts behind every id there is.
 const BEHIND_ALL: [u8; 33] = [0xff; 33];
@@ -113,7 +113,7 @@ fn record(row: &Row<'_>, kind: Kind) -> Result<Result<Record, CorruptRecord>> {
 fn due(row: &Row<'_>) -> Result<Due> {
     let at: Option<i64> = row.get(1)?;
     let lease: Option<LeaseId> = row.get(2)?;
-    Ok(Due { at: at.map(Timestamp::from_millis), lease })
+    Ok(Due { at: at.map(Timestamp::from_millis), lease: lease.filter(|_| at.is_some()) })
 }
 
 fn bind_key(statement: &mut Statement<'_>, key: &Key) -> Result<()> {
@@ -221,10 +221,18 @@ pub(crate) fn lease(db: &mut impl Prepared, queue: Kind, row: RowId, due: Due) -
 }
 
 /// Takes a record out of its queue, changing nothing else of it but when it expires.
-pub(crate) fn release(db: &mut impl Prepared, queue: Kind, row: RowId, expires_at: Option<Timestamp>) -> Result<()> {
+pub(crate) fn release(
+    db: &mut impl Prepared,
+    queue: Kind,
+    row: RowId,
+    was_due: Due,
+    expires_at: Option<Timestamp>,
+) -> Result<()> {
     db.with(Query::Of(queue, Op::Release), |release| {
         release.raw_bind_parameter(1, row)?;
-        if queue.shape().expires {
+        if waits_apart(queue) {
+            release.raw_bind_parameter(6, was_due.at.map(Timestamp::as_millis))?;
+        } else if queue.shape().expires {
             release.raw_bind_parameter(8, expires_at.map(Timestamp::as_millis))?;
         }
         release.raw_execute().map(drop)

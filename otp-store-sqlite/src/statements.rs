@@ -109,7 +109,11 @@ impl Texts {
 fn text(kind: Kind, op: Op) -> String {
     let table = kind.name();
     let shape = kind.shape();
-    let row = if shape.queue { "body, due_at, lease" } else { "body" };
+    let row = match shape.queue {
+        true if waits_apart(kind) => format!("body, (SELECT due_at {}), lease", waiting(table)),
+        true => "body, due_at, lease".to_owned(),
+        false => "body".to_owned(),
+    };
     match op {
         Op::Find => format!("SELECT {row} FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::FindAlias => format!("SELECT {row} FROM {table} WHERE alias = ?1"),
@@ -120,11 +124,19 @@ fn text(kind: Kind, op: Op) -> String {
         Op::Put => put(table, shape),
         Op::Update => update(table, shape),
         Op::Delete => format!("DELETE FROM {table} WHERE id = ?1 AND tenant = ?2"),
+        Op::Due if waits_apart(kind) => format!(
+            "SELECT body, {table}_waits.due_at, lease, {table} FROM {table}_waits JOIN {table} ON {table}.rowid = {table} \
+             WHERE {table}_waits.due_at <= ?1 ORDER BY {table}_waits.due_at LIMIT ?2"
+        ),
         Op::Due => format!("SELECT {row}, rowid FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
         Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE rowid = ?1"),
+        Op::Release if waits_apart(kind) => format!("DELETE FROM {table}_waits WHERE due_at = ?6 AND {table} = ?1"),
         Op::Release => {
             let expires = if shape.expires { ", expires_at = ?8" } else { "" };
             format!("UPDATE {table} SET due_at = NULL, lease = NULL{expires} WHERE rowid = ?1")
+        }
+        Op::Settle if waits_apart(kind) => {
+            format!("{} AND lease = ?9 AND EXISTS (SELECT 1 {})", update(table, shape), waiting(table))
         }
         Op::Settle => format!("{} AND lease = ?9", update(table, shape)),
         Op::Sweep => format!(
@@ -135,6 +147,17 @@ fn text(kind: Kind, op: Op) -> String {
             format!("SELECT {row} FROM {table} WHERE (id, tenant) > (?1, ?2) ORDER BY id, tenant LIMIT ?3")
         }
     }
+}
+
+/// Whether what waits of a kind stands in a tree of its own, kept by triggers: it is known by when it is due and by its row.
+/// For one that is taken as it is, which is then not written anew. That costs as much as it was to write, and for nothing.
+pub(crate) fn waits_apart(kind: Kind) -> bool {
+    kind == Kind::Event
+}
+
+/// A row's place there; there is none when it has been taken.
+fn waiting(table: &str) -> String {
+    format!("FROM {table}_waits w WHERE w.due_at = {table}.due_at AND w.{table} = {table}.rowid")
 }
 
 fn put(table: &str, shape: Shape) -> String {

@@ -198,16 +198,17 @@ impl<'a> Transaction<'a> {
         for (row, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
             match record {
                 Ok(mut record) => {
+                    let was_due = record.due();
                     record.set_due(Due::default());
-                    taken.push((row, record.expires_at()));
+                    taken.push((row, was_due, record.expires_at()));
                     records.push(record);
                 }
                 Err(corrupt) => unreadable.push((row, corrupt)),
             }
         }
         let converted = catch_unwind(AssertUnwindSafe(|| convert(records))).map_err(|_| panicked())?;
-        for ((row, expires_at), changes) in taken.iter().zip(&converted) {
-            rows::release(&mut self.db, queue, *row, *expires_at)?;
+        for ((row, was_due, expires_at), changes) in taken.iter().zip(&converted) {
+            rows::release(&mut self.db, queue, *row, *was_due, *expires_at)?;
             self.apply(changes, &[])?;
         }
         for (row, _) in &unreadable {

@@ -127,15 +127,20 @@ pub async fn what_is_settled_stays_settled(fixture: &impl Fixture) {
     assert_eq!(keys(&claim(&store, lease(2, 500, 600), 10).await), [message(tenant(1), 2, due(0)).key()]);
 }
 
+fn queues() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|kind| kind.shape().queue)
+}
+
+fn placed(kind: Kind, due: Due) -> Record {
+    let mut record = sample(kind, tenant(1), 1);
+    record.set_due(due);
+    record
+}
+
 /// Each kind with a queue has one of its own. A command may take a record of it over from whoever holds its lease.
 pub async fn each_kind_has_a_queue_of_its_own(fixture: &impl Fixture) {
     let store = fixture.open().await;
-    let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.shape().queue).collect();
-    let placed = |kind: Kind, due: Due| {
-        let mut record = sample(kind, tenant(1), 1);
-        record.set_due(due);
-        record
-    };
+    let kinds: Vec<Kind> = queues().collect();
     put(&store, kinds.iter().map(|kind| placed(*kind, due(-1)))).await;
     for kind in kinds {
         let waiting = placed(kind, due(-1));
@@ -182,6 +187,39 @@ pub async fn what_is_taken_is_replaced_in_one_go(fixture: &impl Fixture) {
     let left = record::<Message>(&store, message(tenant(1), 1, due(0)).key()).await.unwrap();
     assert_eq!((left.due, left.tries), (Due::default(), 0), "nothing else of it is changed");
     assert_eq!(store.take(Kind::User, lease(1, 0, 50), 7, Box::new(|_| Vec::new())).await.unwrap(), 0);
+}
+
+/// What left a queue is not in it any more, wherever it stood in it before, and comes back only where it is put there again; one
+/// that is removed takes its place with it.
+pub async fn what_is_taken_is_gone_wherever_it_stood(fixture: &impl Fixture) {
+    let store = fixture.open().await;
+    let take = async |kind, from, until| {
+        let convert = Box::new(|records: Vec<Record>| vec![Changes::none(); records.len()]);
+        store.take(kind, lease(2, from, until), 10, convert).await.unwrap()
+    };
+    for kind in queues() {
+        let key = placed(kind, due(0)).key();
+        put(&store, [placed(kind, due(-1))]).await;
+        put(&store, [placed(kind, due(5))]).await;
+        assert_eq!(take(kind, 4, 50).await, 0, "{kind:?}");
+        assert_eq!(keys(&store.claim(kind, lease(1, 5, 10), 10).await.unwrap()), [key]);
+        assert_eq!(
+            [take(kind, 9, 50).await, take(kind, 10, 50).await, take(kind, 90, 100).await],
+            [0, 1, 0],
+            "{kind:?}"
+        );
+        let found = find(&store, vec![Read::Record(key)]).await;
+        assert!(found.iter().all(|(.., due)| *due == Due::default()) && found.len() == 1, "{kind:?}");
+        let late = Settled { record: placed(kind, due(90)), lease: [1; 16], also: Changes::none() };
+        assert_eq!(store.settle(vec![late]).await.unwrap(), 0, "{kind:?}: the lease is gone with the place");
+
+        put(&store, [placed(kind, due(90))]).await;
+        write(&store, Changes { deletes: vec![key], ..Changes::none() }).await;
+        put(&store, [placed(kind, Due::default())]).await;
+        assert_eq!(take(kind, 100, 200).await, 0, "{kind:?}");
+        put(&store, [placed(kind, due(90))]).await;
+        assert_eq!([take(kind, 100, 200).await, take(kind, 200, 300).await], [1, 0], "{kind:?}");
+    }
 }
 
 /// One that panics while it turns them leaves all where they are, at the latest once its lease has ended.
