@@ -1,4 +1,5 @@
-//! What a code costs: derived, and compared with what somebody typed. Beside it, the one HMAC it is made of.
+//! What a code costs: derived, and compared with what somebody typed, and what it costs to seal and open the address it goes
+//! to. Beside them, the one HMAC that a code is made of.
 //!
 //! `cargo bench --profile fast -p otp-benches --bench passcode`
 
@@ -6,10 +7,10 @@ use std::hint::black_box;
 
 use otp_benches::harness::Harness;
 use otp_benches::world::{World, address};
-use otp_core::ChallengeId;
 use otp_core::passcode::{Derivation, PasscodeFormat, TypedCode};
 use otp_core::secret::Use;
 use otp_core::subject::SubjectKey;
+use otp_core::{ChallengeId, SystemRandom};
 
 fn main() {
     let mut harness = Harness::default();
@@ -43,9 +44,15 @@ fn main() {
     group.bench_function("digits_9", |b| b.iter(|| black_box(&digits).code(&codes.keys)));
     group.bench_function("letters_12", |b| b.iter(|| black_box(&letters).code(&codes.keys)));
     group.bench_function("accepts", |b| b.iter(|| black_box(&digits).accepts(&codes.keys, &typed)));
+    let sealed = codes.keys.seal(&SystemRandom, subject.as_bytes(), b"ann@example.org");
+    group.bench_function("seal", |b| {
+        b.iter(|| codes.keys.seal(&SystemRandom, subject.as_bytes(), black_box(b"ann@example.org")))
+    });
+    group.bench_function("open", |b| b.iter(|| codes.keys.open(subject.as_bytes(), black_box(&sealed))));
     group.finish();
 
-    for name in ["passcode/digits_9", "passcode/letters_12", "passcode/accepts"] {
+    for name in ["digits_9", "letters_12", "accepts", "seal", "open"].map(|name| format!("passcode/{name}")) {
+        let name = name.as_str();
         harness.row(name, "passcode/hmac", "HMAC-SHA256", None);
     }
     harness.criterion.final_summary();

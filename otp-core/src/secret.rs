@@ -1,6 +1,7 @@
 //! Secrets: redacting strings, the master key ring, sub-keys, sealing and keyed digests.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -264,7 +265,6 @@ impl Use {
 }
 
 /// One master key's sub-keys for one tenant, expanded once because HKDF costs more than the use.
-#[derive(Clone)]
 struct TenantSubkeys {
     macs: [Hmac<Sha256>; 4],
     cipher: XChaCha20Poly1305,
@@ -283,7 +283,7 @@ impl TenantSubkeys {
 /// A tenant's sub-keys under every key of the ring: makes keyed digests, seals and opens.
 #[derive(Clone)]
 pub struct TenantKeys {
-    keys: Vec<(u8, TenantSubkeys)>,
+    keys: Arc<[(u8, TenantSubkeys)]>,
 }
 
 impl fmt::Debug for TenantKeys {
