@@ -46,9 +46,10 @@ pub(super) enum Ready {
 impl Service {
     /// Makes a delivery that this process holds ready to be sent, if there is something to send and somebody who takes it.
     pub(super) async fn prepare(&self, departure: Departure) -> Result<Ready, Error> {
-        let event = self.still_there(&departure).await?;
+        let now = self.now();
+        let event = self.still_there(&departure, now).await?;
         let delivery = &departure.delivery;
-        let (subscribers, now) = (self.subscribers(delivery.space.tenant).await?, self.now());
+        let subscribers = self.subscribers(delivery.space.tenant).await?;
         let Some((tenant, subscriber)) = subscribers.find(delivery.endpoint) else {
             return Ok(Ready::Unsent(departure.delivery, DeliveryState::Dropped { at: now }));
         };
@@ -58,7 +59,7 @@ impl Service {
         if !delivery.sample && event.is_none() {
             return Ok(Ready::Unsent(departure.delivery, DeliveryState::Dropped { at: now }));
         }
-        let request = match self.request(delivery, event.as_deref(), tenant, subscriber) {
+        let request = match self.request(delivery, event.as_deref(), tenant, subscriber, now) {
             Ok(_) if !subscriber.is_reachable => Err(Failure::Forbidden),
             Ok(request) => Ok(request),
             Err(error) => {
@@ -87,9 +88,9 @@ impl Service {
     }
 
     /// The event of a delivery, unless it is gone.
-    async fn still_there(&self, departure: &Departure) -> Result<Option<Arc<Event>>, Error> {
+    async fn still_there(&self, departure: &Departure, now: Timestamp) -> Result<Option<Arc<Event>>, Error> {
         let Departure { delivery, event, read_at } = departure;
-        if event.is_none() || self.now().since(*read_at) <= FRESH {
+        if event.is_none() || now.since(*read_at) <= FRESH {
             return Ok(event.clone());
         }
         let seen = self.inner.store.read(vec![Read::Record(event_of(delivery))]).await?;
@@ -102,8 +103,9 @@ impl Service {
         event: Option<&Event>,
         tenant: &Tenant,
         subscriber: &Subscriber,
+        now: Timestamp,
     ) -> Result<Request, Error> {
-        let (keys, now) = (self.tenant_keys(tenant.id), self.now());
+        let keys = self.tenant_keys(tenant.id);
         let body = match event {
             Some(event) => Body::of(event, &keys)?.bytes(),
             None => Body::of_sample(delivery.space, delivery.event, delivery.at, delivery.kind).bytes(),

@@ -126,9 +126,9 @@ impl Service {
         Ok(())
     }
 
-    /// Deliveries that wait in memory for their place. A program claims no more while there are thousands.
+    /// Deliveries that wait in memory for their place and will soon have it. A program claims no more while there are thousands.
     pub fn waiting_webhooks(&self) -> usize {
-        self.inner.lanes.queued()
+        self.inner.lanes.moving(self.now())
     }
 
     /// Sends the next delivery of a run and of what is queued behind it; `None` at its end. It is sent again after a crash until

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 4;
 /// Requests in all that this process has open.
 const IN_ALL: usize = 256;
 /// Deliveries that wait in memory for one endpoint while it is not known how fast it takes them; more of them wait in the store.
-const UNKNOWN: usize = 1_024;
+const UNKNOWN: usize = 2_048;
 /// As many as leave in so long wait there once it is known, which is a twelfth of their lease.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// But no more than these, and in all.
@@ -121,9 +121,10 @@ impl Lanes {
         state.queued = 0;
     }
 
-    /// Deliveries that wait in memory.
-    pub fn queued(&self) -> usize {
-        self.lock().queued
+    /// Deliveries that wait in memory and move: not those of an endpoint that none leaves for.
+    pub fn moving(&self, now: Timestamp) -> usize {
+        let state = self.lock();
+        state.lanes.values().filter(|lane| lane.stalled(now).is_none()).map(|lane| lane.queue.len()).sum()
     }
 
     /// Requests that are open now.

@@ -149,16 +149,21 @@ fn begins(
 fn an_endpoint_that_hangs_holds_four_places_and_nobody_else_up() {
     let lanes = Lanes::default();
     let mut turns: Vec<Turn> = (0..4).map(|number| begins(&lanes, number, 1, None, NOW).ok().unwrap()).collect();
-    for _ in 0..1_024 {
+    for _ in 0..2_048 {
         assert_eq!(begins(&lanes, 4, 1, None, NOW).err(), Some(None), "it waits in memory");
     }
     let later = begins(&lanes, 5, 1, None, NOW).err().flatten().unwrap();
     assert!(Duration::from_secs(1) <= later && later <= Duration::from_secs(60), "{later:?}");
+    assert_eq!(
+        [0, 2].map(|seconds| lanes.moving(NOW + Duration::from_secs(seconds))),
+        [2_048, 0],
+        "nobody waits for them"
+    );
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 4);
     assert!(begins(&lanes, 1, 2, None, NOW).is_ok());
 
     let sent: Vec<Departure> = std::iter::from_fn(|| turns[0].next()).collect();
-    assert_eq!(sent.len(), 1_025, "its own, and all that wait");
+    assert_eq!(sent.len(), 2_049, "its own, and all that wait");
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 3);
     drop(turns);
     assert_eq!(lanes.active(EndpointId::from_bytes([1; 16])), 0);
@@ -212,11 +217,11 @@ fn all_together_wait_within_bounds() {
     let turns = (0..64).flat_map(four).map(|(number, endpoint)| begins(&lanes, number, endpoint, None, NOW));
     let mut turns: Vec<Turn> = turns.map(|turn| turn.ok().unwrap()).collect();
     let fill =
-        |endpoint: u8| (0..2_000).take_while(|_| begins(&lanes, 2, endpoint, None, NOW).err() == Some(None)).count();
+        |endpoint: u8| (0..4_000).take_while(|_| begins(&lanes, 2, endpoint, None, NOW).err() == Some(None)).count();
     assert_eq!((0..64).map(fill).sum::<usize>(), 32_768);
     assert_eq!(fill(63), 0);
-    assert_eq!(std::iter::from_fn(|| turns[0].next()).count(), 1_025);
-    assert_eq!(fill(63), 1_024);
+    assert_eq!(std::iter::from_fn(|| turns[0].next()).count(), 2_049);
+    assert_eq!(fill(63), 2_048);
 }
 
 #[test]

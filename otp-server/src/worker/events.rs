@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{PENDING_EVERY, Worker, every};
 
 /// Events, and deliveries, claimed at a time.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 /// Deliveries of which it can wait to be written down what became of them: more than are on their way at a time.
 const UNSETTLED: usize = 512;
 /// With so many in memory no further ones are claimed at once: those that take them get a moment.
