@@ -1,5 +1,6 @@
-//! How fast events leave: 10,000 that wait, to one endpoint and to four, beside a bare loop of reqwest over as many
-//! connections; what they cost whoever signs in; and events beside an endpoint that hangs.
+//! How fast events leave: 10,000 that wait, to one endpoint and to four that answer at once, and some to one that takes a
+//! moment, beside a bare loop of reqwest over as many connections; what they cost whoever signs in; and events beside an
+//! endpoint that hangs.
 //! Every answer and every delivery is durable in SQLite (`synchronous=FULL`).
 //!
 //! `cargo bench --profile fast -p otp-server -p otp-benches --bench webhooks`, with `OTP_BENCH_QUICK=1` in a tenth of the time.
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use otp_benches::arrivals::Peer;
+use otp_benches::arrivals::{Answers, Peer};
 use otp_benches::backstage::{Backstage, Neighbours};
 use otp_benches::child::own_cpu;
 use otp_benches::race::{is_quick, race};
@@ -51,8 +52,9 @@ fn main() {
     let runtime = Runtime::new().expect("a runtime");
     let scaled = |count: usize| if is_quick() { count / 10 } else { count };
     for endpoints in [1, 4] {
-        runtime.block_on(waiting(scaled(EVENTS), endpoints));
+        runtime.block_on(waiting(scaled(EVENTS), endpoints, Answers::AtOnce));
     }
+    runtime.block_on(waiting(scaled(EVENTS / 5), 1, Answers::After(Duration::from_millis(1))));
     sign_ins(&runtime, scaled(SIGN_INS));
     runtime.block_on(beside(scaled(SINGLE)));
 }
@@ -79,8 +81,8 @@ async fn subscribe(service: &Service, caller: &Caller, url: String, events: &str
 }
 
 /// By turns, like all that is compared: both run into whatever else the machine does.
-async fn waiting(events: usize, endpoints: usize) {
-    let mut receiver = Peer::endpoint(true);
+async fn waiting(events: usize, endpoints: usize, answers: Answers) {
+    let mut receiver = Peer::endpoint(answers);
     let connections = endpoints * CONNECTIONS;
     bare(&mut receiver, events / 10, connections).await;
     let [mut ours, mut base]: [Run; 2] = Default::default();
@@ -89,7 +91,8 @@ async fn waiting(events: usize, endpoints: usize) {
         ours.add(drained(&mut receiver, events, endpoints).await);
     }
     let plural = if endpoints == 1 { "endpoint" } else { "endpoints" };
-    Row::new(format!("webhooks/{events} events that wait, {endpoints} {plural}"), rate(ours.calls, ours.took))
+    let when = if let Answers::After(_) = answers { " that takes 1 to 2 ms" } else { "" };
+    Row::new(format!("webhooks/{events} events that wait, {endpoints} {plural}{when}"), rate(ours.calls, ours.took))
         .against(
             format!("reqwest in a loop, {connections} connections {}", rate(base.calls, base.took)),
             format!("{}, CPU {}", ours.rate_beside(&base), ours.cpu_beside(&base)),
@@ -197,7 +200,8 @@ fn sign_in(runtime: &Runtime, world: &Arc<World>, numbers: std::ops::Range<usize
 
 /// Two tenants, each with an endpoint, and the other one's endpoint.
 async fn neighbours(folder: &TempDir, hangs: bool) -> (Neighbours, Peer) {
-    let (receiver, others) = (Peer::endpoint(true), Peer::endpoint(!hangs));
+    let (receiver, others) =
+        (Peer::endpoint(Answers::AtOnce), Peer::endpoint(if hangs { Answers::Never } else { Answers::AtOnce }));
     let server = server(folder);
     let (acme, other) = (server.tenant().await, server.tenant().await);
     for (caller, receiver) in [(&acme, &receiver), (&other, &others)] {

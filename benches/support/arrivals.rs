@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +16,17 @@ pub struct Peer {
     /// Where it listens.
     pub address: SocketAddr,
     arrivals: Arc<Arrivals>,
+}
+
+/// When an endpoint answers what it has read.
+#[derive(Clone, Copy)]
+pub enum Answers {
+    /// As soon as it has read it.
+    AtOnce,
+    /// So much later, and up to a millisecond more.
+    After(Duration),
+    /// It hangs.
+    Never,
 }
 
 /// When everything arrived. Whoever waits is woken once, so that it takes no time from what is measured.
@@ -56,8 +67,8 @@ impl Peer {
         format!("smtp://{}?tls=none&connections=16", self.address)
     }
 
-    /// An endpoint that takes everything at once, or reads it and never answers.
-    pub fn endpoint(answers: bool) -> Self {
+    /// An endpoint that takes everything.
+    pub fn endpoint(answers: Answers) -> Self {
         Self::start(move |stream, arrived| take_requests(stream, answers, arrived))
     }
 
@@ -133,7 +144,7 @@ async fn take_mails(stream: TcpStream, arrivals: Arc<Arrivals>) -> io::Result<()
     }
 }
 
-async fn take_requests(stream: TcpStream, answers: bool, arrivals: Arc<Arrivals>) -> io::Result<()> {
+async fn take_requests(stream: TcpStream, answers: Answers, arrivals: Arc<Arrivals>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     loop {
@@ -153,9 +164,12 @@ async fn take_requests(stream: TcpStream, answers: bool, arrivals: Arc<Arrivals>
         }
         body.resize(length, 0);
         stream.read_exact(&mut body).await?;
-        if answers {
-            arrivals.note();
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
+        match answers {
+            Answers::AtOnce => {}
+            Answers::After(pause) => tokio::time::sleep(pause).await,
+            Answers::Never => continue,
         }
+        arrivals.note();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
     }
 }
