@@ -52,8 +52,7 @@ fn main() {
     group.finish();
 
     for name in ["digits_9", "letters_12", "accepts", "seal", "open"].map(|name| format!("passcode/{name}")) {
-        let name = name.as_str();
-        harness.row(name, "passcode/hmac", "HMAC-SHA256", None);
+        harness.row(&name, "passcode/hmac", "HMAC-SHA256", None);
     }
     harness.criterion.final_summary();
 }

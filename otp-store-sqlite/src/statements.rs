@@ -149,8 +149,8 @@ fn text(kind: Kind, op: Op) -> String {
     }
 }
 
-/// Whether what waits of a kind stands in a tree of its own, kept by triggers: it is known by when it is due and by its row.
-/// For one that is taken as it is, which is then not written anew. That costs as much as it was to write, and for nothing.
+/// Whether what waits of a kind stands in a tree of its own, kept by triggers: it is known there by when it is due and by its
+/// row. Of use where records are taken as they are: they leave the tree, and their rows are not written anew.
 pub(crate) fn waits_apart(kind: Kind) -> bool {
     kind == Kind::Event
 }

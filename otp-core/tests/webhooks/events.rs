@@ -86,6 +86,22 @@ fn an_event_waits_in_the_outbox_of_its_commit_until_its_deliveries_are_written()
     assert_eq!(stage.deliver(), Delivered::default());
 }
 
+/// While nobody sends what waits, it is kept for as long as any event, and no longer.
+#[test]
+fn an_event_goes_at_its_end_told_or_not() {
+    let stage = Stage::new();
+    stage.endpoint(&["otp.requested"]);
+    stage.world.request_to(&stage.acme, "ann@example.org").unwrap();
+    let swept = || while wait(stage.world.service.sweep(100)).unwrap() > 0 {};
+    stage.world.clock.advance(29 * DAY);
+    swept();
+    stage.world.request_to(&stage.acme, "ben@example.org").unwrap();
+    stage.world.clock.advance(2 * DAY);
+    swept();
+    assert_eq!((stage.deliver().sent, stage.receiver.count()), (1, 1));
+    assert_eq!(stage.receiver.last().json()["data"]["email"], json!("ben@example.org"));
+}
+
 /// What is told of somebody is not told any more once they are erased, also when it was claimed before.
 #[test]
 fn an_event_of_somebody_who_was_erased_stays_here() {
