@@ -164,7 +164,7 @@ impl Serialize for OriginPattern {
 
 impl<'de> Deserialize<'de> for OriginPattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        crate::text::read(deserializer, str::parse)
     }
 }
 

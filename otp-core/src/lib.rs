@@ -83,6 +83,7 @@ pub mod subject;
 pub mod suppression;
 pub mod template;
 pub mod tenant;
+mod text;
 pub mod token;
 pub mod totp;
 pub mod usage;

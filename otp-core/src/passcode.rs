@@ -123,7 +123,7 @@ impl Serialize for PasscodeFormat {
 
 impl<'de> Deserialize<'de> for PasscodeFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        crate::text::read(deserializer, str::parse)
     }
 }
 

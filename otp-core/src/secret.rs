@@ -85,8 +85,13 @@ impl Serialize for Digest32 {
 
 impl<'de> Deserialize<'de> for Digest32 {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = deserialize_base64(deserializer)?;
-        bytes.try_into().map(Self).map_err(|_| serde::de::Error::custom("a digest has 32 bytes"))
+        crate::text::read(deserializer, |text| {
+            let mut bytes = [0; 33]; // with the room that a decoder wants which has not seen the end
+            match STANDARD_NO_PAD.decode_slice(text, &mut bytes) {
+                Ok(32) => Ok(Self(std::array::from_fn(|place| bytes[place]))),
+                _ => Err("a digest has 32 bytes, in base64"),
+            }
+        })
     }
 }
 
@@ -95,8 +100,7 @@ fn serialize_base64<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result
 }
 
 fn deserialize_base64<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    STANDARD_NO_PAD.decode(text.as_bytes()).map_err(serde::de::Error::custom)
+    crate::text::read(deserializer, |text| STANDARD_NO_PAD.decode(text))
 }
 
 /// A plaintext encrypted with XChaCha20-Poly1305: key id, 24-byte nonce, ciphertext and tag.

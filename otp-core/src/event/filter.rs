@@ -50,6 +50,6 @@ impl Serialize for EventFilter {
 
 impl<'de> Deserialize<'de> for EventFilter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        crate::text::read(deserializer, str::parse)
     }
 }
