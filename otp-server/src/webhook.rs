@@ -1,5 +1,6 @@
 //! Events on their way to where tenants want them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -51,7 +52,11 @@ fn read(request: Request) -> Option<http::Request<Bytes>> {
     for (name, value) in &request.headers {
         let mut header = HeaderValue::from_str(value.expose()).ok()?;
         header.set_sensitive(true);
-        built.headers_mut().append(HeaderName::from_bytes(name.as_bytes()).ok()?, header);
+        let name = match name {
+            Cow::Borrowed(name) => HeaderName::from_static(name),
+            Cow::Owned(name) => HeaderName::try_from(name).ok()?,
+        };
+        built.headers_mut().append(name, header);
     }
     Some(built)
 }

@@ -64,13 +64,13 @@ impl ReceiverKey {
         Ok(Self(Known::Shared(key)))
     }
 
-    fn made(&self, entry: &str, signed: &[u8]) -> bool {
+    fn made(&self, entry: &str, signed: &[&[u8]]) -> bool {
         let of = |version| entry.strip_prefix(version).and_then(|base64| STANDARD.decode(base64).ok());
         match &self.0 {
-            Known::Shared(key) => of("v1,").is_some_and(|tag| mac(key, &[signed]).verify_slice(&tag).is_ok()),
+            Known::Shared(key) => of("v1,").is_some_and(|tag| mac(key, signed).verify_slice(&tag).is_ok()),
             Known::Public(key) => of("v1a,")
                 .and_then(|bytes| Signature::from_slice(&bytes).ok())
-                .is_some_and(|signature| key.verify_strict(signed, &signature).is_ok()),
+                .is_some_and(|signature| key.verify_strict(&signed.concat(), &signature).is_ok()),
         }
     }
 }
