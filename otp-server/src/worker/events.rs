@@ -12,11 +12,14 @@ use super::{PENDING_EVERY, Worker, every};
 
 /// Events, and deliveries, claimed at a time.
 const BATCH: usize = 512;
-/// Deliveries of which it can wait to be written down what became of them: more than are on their way at a time.
-const UNSETTLED: usize = 512;
-/// With so many in memory no further ones are claimed at once: those that take them get a moment.
+/// Deliveries of which it can wait to be written down what became of them: more than end within two moments, so that nothing
+/// waits for that.
+const UNSETTLED: usize = 1_024;
+/// With so many in memory no further ones are claimed at once: those that take them get a moment, and another one as long as at
+/// least so many leave in it.
 const ENOUGH: usize = 2_048;
 const MOMENT: Duration = Duration::from_millis(10);
+const MANY: usize = 64;
 /// How long attempts that are under way may go on when the server stops. What is cut off is sent again by the next start.
 const LEFT_TO_FINISH: Duration = Duration::from_secs(5);
 
@@ -39,9 +42,7 @@ impl Worker {
             }
             let mut may_be_more = true;
             while may_be_more && !*self.stopped.borrow() {
-                if self.service.waiting_webhooks() >= ENOUGH {
-                    sleep(MOMENT).await;
-                }
+                self.make_room().await;
                 let claim = self.service.claim_webhooks(BATCH).await;
                 let WebhookClaim { runs: begun, put_off, is_more } =
                     self.done("events", claim).await.unwrap_or_default();
@@ -57,6 +58,18 @@ impl Worker {
         self.service.release_webhooks();
         let finish = async { while runs.join_next().await.is_some() {} };
         let _ = timeout(LEFT_TO_FINISH, finish).await; // dropped, what is left ends
+    }
+
+    /// Claimed faster than it leaves, what waits would have to go back. What leaves slowly holds up nobody else.
+    async fn make_room(&self) {
+        let mut waiting = self.service.waiting_webhooks();
+        while waiting >= ENOUGH {
+            sleep(MOMENT).await;
+            let waited = mem::replace(&mut waiting, self.service.waiting_webhooks());
+            if waiting + MANY > waited {
+                return;
+            }
+        }
     }
 
     /// No event is sent of which it could not be written down soon that it was.
