@@ -344,7 +344,7 @@ pub struct Event {
     /// To which endpoints it is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointId>,
-    /// When its deliveries to them are written down, and by whom; settled once they are.
+    /// When it is sent to them, and by whom; settled once it is told or its deliveries are written down.
     #[serde(skip)]
     pub due: Due,
 }

@@ -203,21 +203,19 @@ CREATE TABLE member_sign_in (
 CREATE INDEX member_sign_in_owner ON member_sign_in (owner, id);
 CREATE INDEX member_sign_in_expires ON member_sign_in (expires_at) WHERE expires_at IS NOT NULL;
 
--- An event waits until its deliveries are written down: in a tree of its own, so that one that leaves it is not written
--- anew. Its row says when it was due and goes on saying so; whether it still waits is for the tree to say.
+-- An event waits until it was told: in a tree of its own, so that its row is not written anew when it is claimed and when it
+-- leaves. Its row goes on saying where it was put; where it stands, and whether it still does, is for the tree to say.
 ALTER TABLE event ADD COLUMN due_at INTEGER;
 ALTER TABLE event ADD COLUMN lease BLOB;
-CREATE TABLE event_waits (
-    due_at INTEGER NOT NULL, event INTEGER NOT NULL,
-    PRIMARY KEY (due_at, event)
-) STRICT, WITHOUT ROWID;
+CREATE TABLE event_waits (event INTEGER PRIMARY KEY, due_at INTEGER NOT NULL, lease BLOB) STRICT;
+CREATE INDEX event_waits_due ON event_waits (due_at);
 CREATE TRIGGER event_begins AFTER INSERT ON event WHEN new.due_at IS NOT NULL BEGIN
-    INSERT INTO event_waits (due_at, event) VALUES (new.due_at, new.rowid);
+    INSERT INTO event_waits (event, due_at, lease) VALUES (new.rowid, new.due_at, new.lease);
 END;
 CREATE TRIGGER event_moves AFTER UPDATE OF due_at ON event BEGIN
-    DELETE FROM event_waits WHERE due_at = old.due_at AND event = old.rowid;
-    INSERT INTO event_waits (due_at, event) SELECT new.due_at, new.rowid WHERE new.due_at IS NOT NULL;
+    DELETE FROM event_waits WHERE event = old.rowid;
+    INSERT INTO event_waits (event, due_at, lease) SELECT new.rowid, new.due_at, new.lease WHERE new.due_at IS NOT NULL;
 END;
 CREATE TRIGGER event_goes AFTER DELETE ON event WHEN old.due_at IS NOT NULL BEGIN
-    DELETE FROM event_waits WHERE due_at = old.due_at AND event = old.rowid;
+    DELETE FROM event_waits WHERE event = old.rowid;
 END;

@@ -34,9 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use otp_core::store::{
-    Convert, Decide, Item, Kind, Lease, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError,
-};
+use otp_core::store::{Decide, Item, Kind, Lease, Place, Read, Reads, Record, Settled, Snapshot, Store, StoreError};
 use otp_core::{TenantId, Timestamp};
 use rusqlite::OptionalExtension;
 
@@ -176,10 +174,6 @@ impl Store for SqliteStore {
             Done::Claimed(records) => Ok(records),
             Done::Transacted | Done::Count(_) => Ok(Vec::new()),
         }
-    }
-
-    async fn take(&self, queue: Kind, lease: Lease, limit: usize, convert: Convert) -> Result<usize, StoreError> {
-        self.count(Work::Take(queue, lease, limit, convert)).await
     }
 
     async fn settle(&self, settled: Vec<Settled>) -> Result<usize, StoreError> {

@@ -7,7 +7,7 @@ use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Result, Row, Statement};
 
 use crate::error::Failure;
-use crate::statements::{Op, Prepared, Query, waits_apart};
+use crate::statements::{Op, Prepared, Query, Stretch, waits_apart};
 
 /// Sorts behind every id there is.
 const BEHIND_ALL: [u8; 33] = [0xff; 33];
@@ -177,65 +177,52 @@ pub(crate) fn exists(db: &mut impl Prepared, key: &Key) -> Result<bool> {
     })
 }
 
-/// Writes a record of a queue, if it is still under this lease; gives whether it is.
+/// Writes a record of a queue, if it is still under this lease; gives whether it is. What stands apart and leaves is as it was:
+/// only its place is taken away.
 pub(crate) fn settle(db: &mut impl Prepared, record: &Record, lease: &LeaseId) -> Result<bool> {
     let key = record.key();
     if !key.kind.shape().queue {
         return Ok(false);
     }
-    db.with(Query::Of(key.kind, Op::Settle), |settle| {
+    let leaves = waits_apart(key.kind) && record.due().at.is_none();
+    let op = if leaves { Op::Leave } else { Op::Settle };
+    db.with(Query::Of(key.kind, op), |settle| {
         settle.raw_bind_parameter(9, &lease[..])?;
+        if leaves {
+            bind_key(settle, &key)?;
+            return Ok(settle.raw_execute()? > 0);
+        }
         Ok(write(settle, &key, record)? > 0)
     })
 }
 
-/// Where a row of a queue stands: good within the transaction.
-pub(crate) type RowId = i64;
-
-/// What of a queue is due, earliest first: where it stands, and what it holds if that can be read.
+/// What of a queue is due, earliest first, if it can be read.
 pub(crate) fn due_records(
     db: &mut impl Prepared,
     queue: Kind,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<(RowId, Result<Record, CorruptRecord>)>> {
+) -> Result<Vec<Result<Record, CorruptRecord>>> {
     db.with(Query::Of(queue, Op::Due), |find| {
         find.raw_bind_parameter(1, now.as_millis())?;
         find.raw_bind_parameter(2, clamp(limit as u64))?;
         let mut rows = find.raw_query();
-        let mut found = Vec::new();
+        let (mut found, mut stretch) = (Vec::new(), Stretch::default());
         while let Some(row) = rows.next()? {
-            found.push((row.get(3)?, record(row, queue)?));
+            found.push(record(row, queue)?);
+            stretch.step();
         }
         Ok(found)
     })
 }
 
-/// Puts a record of a queue under a lease, changing nothing else of it.
-pub(crate) fn lease(db: &mut impl Prepared, queue: Kind, row: RowId, due: Due) -> Result<()> {
+/// Puts what [`due_records`] finds under a lease, changing nothing else of it.
+pub(crate) fn lease(db: &mut impl Prepared, queue: Kind, now: Timestamp, limit: usize, due: Due) -> Result<()> {
     db.with(Query::Of(queue, Op::Lease), |lease| {
-        lease.raw_bind_parameter(1, row)?;
+        lease.raw_bind_parameter(1, now.as_millis())?;
+        lease.raw_bind_parameter(2, clamp(limit as u64))?;
         bind_due(lease, due)?;
         lease.raw_execute().map(drop)
-    })
-}
-
-/// Takes a record out of its queue, changing nothing else of it but when it expires.
-pub(crate) fn release(
-    db: &mut impl Prepared,
-    queue: Kind,
-    row: RowId,
-    was_due: Due,
-    expires_at: Option<Timestamp>,
-) -> Result<()> {
-    db.with(Query::Of(queue, Op::Release), |release| {
-        release.raw_bind_parameter(1, row)?;
-        if waits_apart(queue) {
-            release.raw_bind_parameter(6, was_due.at.map(Timestamp::as_millis))?;
-        } else if queue.shape().expires {
-            release.raw_bind_parameter(8, expires_at.map(Timestamp::as_millis))?;
-        }
-        release.raw_execute().map(drop)
     })
 }
 

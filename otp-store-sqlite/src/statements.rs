@@ -1,7 +1,9 @@
 //! The SQL, written out once for every kind, and prepared when first used.
 
+use std::thread;
+
 use otp_core::store::{Kind, Shape};
-use rusqlite::{Connection, Result, Statement};
+use rusqlite::{Connection, PrepFlags, Result, Statement};
 
 /// What is done with one kind's table. The parameters of each are in [`text`].
 #[derive(Clone, Copy)]
@@ -15,7 +17,7 @@ pub(crate) enum Op {
     Delete,
     Due,
     Lease,
-    Release,
+    Leave,
     Settle,
     Sweep,
     Inventory,
@@ -31,7 +33,7 @@ const OPS: [Op; 13] = [
     Op::Delete,
     Op::Due,
     Op::Lease,
-    Op::Release,
+    Op::Leave,
     Op::Settle,
     Op::Sweep,
     Op::Inventory,
@@ -105,59 +107,63 @@ impl Texts {
 }
 
 /// `?1` is the id, `?2` the tenant, `?3` the body, `?4` the owner, `?5` the alias, `?6` the due time, `?7` the lease, `?8`
-/// the expiry, `?9` the lease that it has; in the others what their text says. What was found to be due is known by its row. A kind that has no use for a statement never prepares it.
+/// the expiry, `?9` the lease that it has; in the others what their text says. A kind that has no use for a statement never prepares it.
 fn text(kind: Kind, op: Op) -> String {
     let table = kind.name();
     let shape = kind.shape();
-    let row = match shape.queue {
-        true if waits_apart(kind) => format!("body, (SELECT due_at {}), lease", waiting(table)),
-        true => "body, due_at, lease".to_owned(),
-        false => "body".to_owned(),
+    let (row, from) = match shape.queue {
+        true if waits_apart(kind) => (
+            "body, place.due_at, place.lease",
+            format!("{table} LEFT JOIN {table}_waits AS place ON place.{table} = {table}.rowid"),
+        ),
+        true => ("body, due_at, lease", table.to_owned()),
+        false => ("body", table.to_owned()),
     };
     match op {
-        Op::Find => format!("SELECT {row} FROM {table} WHERE id = ?1 AND tenant = ?2"),
-        Op::FindAlias => format!("SELECT {row} FROM {table} WHERE alias = ?1"),
+        Op::Find => format!("SELECT {row} FROM {from} WHERE id = ?1 AND tenant = ?2"),
+        Op::FindAlias => format!("SELECT {row} FROM {from} WHERE alias = ?1"),
         Op::Page => {
-            format!("SELECT {row} FROM {table} WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")
+            format!("SELECT {row} FROM {from} WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")
         }
         Op::Exists => format!("SELECT 1 FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::Put => put(table, shape),
         Op::Update => update(table, shape),
         Op::Delete => format!("DELETE FROM {table} WHERE id = ?1 AND tenant = ?2"),
         Op::Due if waits_apart(kind) => format!(
-            "SELECT body, {table}_waits.due_at, lease, {table} FROM {table}_waits JOIN {table} ON {table}.rowid = {table} \
-             WHERE {table}_waits.due_at <= ?1 ORDER BY {table}_waits.due_at LIMIT ?2"
+            "SELECT {row} FROM {table}_waits AS place CROSS JOIN {table} ON {table}.rowid = place.{table} \
+             WHERE place.due_at <= ?1 ORDER BY place.due_at LIMIT ?2"
         ),
-        Op::Due => format!("SELECT {row}, rowid FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
-        Op::Lease => format!("UPDATE {table} SET due_at = ?6, lease = ?7 WHERE rowid = ?1"),
-        Op::Release if waits_apart(kind) => format!("DELETE FROM {table}_waits WHERE due_at = ?6 AND {table} = ?1"),
-        Op::Release => {
-            let expires = if shape.expires { ", expires_at = ?8" } else { "" };
-            format!("UPDATE {table} SET due_at = NULL, lease = NULL{expires} WHERE rowid = ?1")
+        Op::Due => format!("SELECT {row} FROM {table} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2"),
+        Op::Lease => {
+            let places = if waits_apart(kind) { format!("{table}_waits") } else { table.to_owned() };
+            format!(
+                "UPDATE {places} SET due_at = ?6, lease = ?7 WHERE rowid IN \
+                 (SELECT rowid FROM {places} WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2)"
+            )
         }
-        Op::Settle if waits_apart(kind) => {
-            format!("{} AND lease = ?9 AND EXISTS (SELECT 1 {})", update(table, shape), waiting(table))
-        }
+        Op::Leave => format!(
+            "DELETE FROM {table}_waits \
+             WHERE {table} = (SELECT rowid FROM {table} WHERE id = ?1 AND tenant = ?2) AND lease = ?9"
+        ),
+        Op::Settle if waits_apart(kind) => format!(
+            "{} AND EXISTS (SELECT 1 FROM {table}_waits AS place WHERE place.{table} = {table}.rowid AND place.lease = ?9)",
+            update(table, shape)
+        ),
         Op::Settle => format!("{} AND lease = ?9", update(table, shape)),
         Op::Sweep => format!(
             "DELETE FROM {table} WHERE rowid IN \
              (SELECT rowid FROM {table} WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)"
         ),
         Op::Inventory => {
-            format!("SELECT {row} FROM {table} WHERE (id, tenant) > (?1, ?2) ORDER BY id, tenant LIMIT ?3")
+            format!("SELECT {row} FROM {from} WHERE (id, tenant) > (?1, ?2) ORDER BY id, tenant LIMIT ?3")
         }
     }
 }
 
-/// Whether what waits of a kind stands in a tree of its own, kept by triggers: it is known there by when it is due and by its
-/// row. Of use where records are taken as they are: they leave the tree, and their rows are not written anew.
+/// Whether what waits of a kind stands in a tree of its own, kept by triggers. Of use where records leave the queue as they
+/// came: their rows are not written anew.
 pub(crate) fn waits_apart(kind: Kind) -> bool {
     kind == Kind::Event
-}
-
-/// A row's place there; there is none when it has been taken.
-fn waiting(table: &str) -> String {
-    format!("FROM {table}_waits w WHERE w.due_at = {table}.due_at AND w.{table} = {table}.rowid")
 }
 
 fn put(table: &str, shape: Shape) -> String {
@@ -188,6 +194,24 @@ fn update(table: &str, shape: Shape) -> String {
     format!("UPDATE {table} SET body = ?3{due}{expires} WHERE id = ?1 AND tenant = ?2")
 }
 
+/// What a thread does in one go. One that runs for milliseconds keeps whoever waits for the same processor from it, even while
+/// another one idles: those who send, and those who wait for an answer.
+#[derive(Default)]
+pub(crate) struct Stretch(usize);
+
+impl Stretch {
+    /// Statements or rows, some 50 microseconds in all.
+    const STEPS: usize = 32;
+
+    /// Lets others go first after so many.
+    pub fn step(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(Self::STEPS) {
+            thread::yield_now();
+        }
+    }
+}
+
 /// Something that hands out prepared statements.
 pub(crate) trait Prepared {
     /// Runs one.
@@ -205,12 +229,13 @@ pub(crate) struct Statements<'a> {
     connection: &'a Connection,
     texts: &'a Texts,
     prepared: Vec<Option<Statement<'a>>>,
+    stretch: Stretch,
 }
 
 impl<'a> Statements<'a> {
     pub fn new(connection: &'a Connection, texts: &'a Texts) -> Self {
         let prepared = (0..texts.len()).map(|_| None).collect();
-        Self { connection, texts, prepared }
+        Self { connection, texts, prepared, stretch: Stretch::default() }
     }
 
     pub fn in_transaction(&self) -> bool {
@@ -229,10 +254,15 @@ impl<'a> Statements<'a> {
 
 impl Prepared for Statements<'_> {
     fn with<T>(&mut self, query: Query, run: impl FnOnce(&mut Statement<'_>) -> Result<T>) -> Result<T> {
+        self.stretch.step();
         let slot = &mut self.prepared[query.index()];
         match slot {
             Some(statement) => run(statement),
-            None => run(slot.insert(self.connection.prepare(self.texts.of(query))?)),
+            // What is kept for long takes no room that statements need while they run.
+            None => {
+                let (text, flags) = (self.texts.of(query), PrepFlags::SQLITE_PREPARE_PERSISTENT);
+                run(slot.insert(self.connection.prepare_with_flags(text, flags)?))
+            }
         }
     }
 }
@@ -254,12 +284,14 @@ mod tests {
     use super::*;
     use crate::schema::migrate;
 
-    fn applies(op: Op, shape: Shape) -> bool {
+    fn applies(op: Op, kind: Kind) -> bool {
+        let shape = kind.shape();
         match op {
             Op::Find | Op::Exists | Op::Put | Op::Update | Op::Delete | Op::Inventory => true,
             Op::FindAlias => shape.alias,
             Op::Page => shape.owner,
-            Op::Due | Op::Lease | Op::Release | Op::Settle => shape.queue,
+            Op::Due | Op::Lease | Op::Settle => shape.queue,
+            Op::Leave => waits_apart(kind),
             Op::Sweep => shape.expires,
         }
     }
@@ -269,8 +301,7 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         let texts = Texts::new();
-        let of_kind =
-            |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, kind.shape()));
+        let of_kind = |kind: &Kind| OPS.map(|op| (*kind, op)).into_iter().filter(|(kind, op)| applies(*op, *kind));
         let of_kinds = Kind::ALL.iter().flat_map(of_kind).map(|(kind, op)| Query::Of(kind, op));
         let of_counts =
             [Query::Count, Query::AddTo, Query::SweepCounters, Query::ForgetCounters, Query::Counts, Query::CountRange];

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use otp_core::store::{Changes, Convert, Decide, Due, Kind, Lease, Read, Reads, Record, Settled, Snapshot, StoreError};
+use otp_core::store::{Changes, Decide, Due, Kind, Lease, Read, Reads, Record, Settled, Snapshot, StoreError};
 use otp_core::usage::CounterKey;
 use otp_core::{TenantId, Timestamp};
 
@@ -18,7 +18,6 @@ const TRIES: usize = 16;
 pub(crate) enum Work {
     Transact(Reads, Decide),
     Claim(Kind, Lease, usize),
-    Take(Kind, Lease, usize, Convert),
     Settle(Vec<Settled>),
     Sweep(Timestamp, usize),
     ForgetCounts(TenantId, usize),
@@ -86,7 +85,6 @@ impl<'a> Transaction<'a> {
         match work {
             Work::Transact(reads, decide) => self.transact(reads, decide).map(|()| Done::Transacted),
             Work::Claim(queue, lease, limit) => self.claim(*queue, *lease, *limit).map(Done::Claimed),
-            Work::Take(queue, lease, limit, convert) => self.take(*queue, *lease, *limit, convert).map(Done::Count),
             Work::Settle(settled) => self.settle(settled).map(Done::Count),
             Work::Sweep(now, limit) => self.sweep(*now, *limit).map(Done::Count),
             Work::ForgetCounts(tenant, limit) => self.forget_counts(*tenant, *limit).map(Done::Count),
@@ -173,8 +171,11 @@ impl<'a> Transaction<'a> {
         }
         let due = Due { at: Some(lease.until), lease: Some(lease.id) };
         let (mut claimed, mut unreadable) = (Vec::new(), None);
-        for (row, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
-            rows::lease(&mut self.db, queue, row, due)?;
+        let found = rows::due_records(&mut self.db, queue, lease.now, limit)?;
+        if !found.is_empty() {
+            rows::lease(&mut self.db, queue, lease.now, limit, due)?;
+        }
+        for record in found {
             match record {
                 Ok(mut record) => {
                     record.set_due(due);
@@ -186,37 +187,6 @@ impl<'a> Transaction<'a> {
         match unreadable {
             Some(corrupt) if claimed.is_empty() => Err(corrupt.into()),
             _ => Ok(claimed),
-        }
-    }
-
-    /// Nothing is written before all is decided: whoever panics takes nobody with it.
-    fn take(&mut self, queue: Kind, lease: Lease, limit: usize, convert: &mut Convert) -> Result<usize, Failure> {
-        if !queue.shape().queue {
-            return Ok(0);
-        }
-        let (mut taken, mut records, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, record) in rows::due_records(&mut self.db, queue, lease.now, limit)? {
-            match record {
-                Ok(mut record) => {
-                    let was_due = record.due();
-                    record.set_due(Due::default());
-                    taken.push((row, was_due, record.expires_at()));
-                    records.push(record);
-                }
-                Err(corrupt) => unreadable.push((row, corrupt)),
-            }
-        }
-        let converted = catch_unwind(AssertUnwindSafe(|| convert(records))).map_err(|_| panicked())?;
-        for ((row, was_due, expires_at), changes) in taken.iter().zip(&converted) {
-            rows::release(&mut self.db, queue, *row, *was_due, *expires_at)?;
-            self.apply(changes, &[])?;
-        }
-        for (row, _) in &unreadable {
-            rows::lease(&mut self.db, queue, *row, Due { at: Some(lease.until), lease: Some(lease.id) })?;
-        }
-        match unreadable.pop() {
-            Some((_, corrupt)) if taken.is_empty() => Err(corrupt.into()),
-            _ => Ok(taken.len()),
         }
     }
 

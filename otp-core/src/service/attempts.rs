@@ -31,6 +31,8 @@ pub(super) const FRESH: Duration = Duration::from_secs(1);
 pub struct SentEvent {
     lease: LeaseId,
     after: Delivery,
+    /// The event, if it is what the lease is on.
+    event: Option<Arc<Event>>,
     /// What the endpoint showed of itself.
     judged: Option<Judged>,
 }
@@ -40,7 +42,7 @@ pub(super) enum Ready {
     /// Signed at this time.
     Request { departure: Departure, request: Result<Request, Failure>, at: Timestamp },
     /// How it stands instead.
-    Unsent(Delivery, DeliveryState),
+    Unsent(Departure, DeliveryState),
 }
 
 impl Service {
@@ -51,13 +53,13 @@ impl Service {
         let delivery = &departure.delivery;
         let subscribers = self.subscribers(delivery.space.tenant).await?;
         let Some((tenant, subscriber)) = subscribers.find(delivery.endpoint) else {
-            return Ok(Ready::Unsent(departure.delivery, DeliveryState::Dropped { at: now }));
+            return Ok(Ready::Unsent(departure, DeliveryState::Dropped { at: now }));
         };
         if !delivery.sample && subscriber.endpoint.state != EndpointState::Enabled {
-            return Ok(Ready::Unsent(departure.delivery, DeliveryState::Held));
+            return Ok(Ready::Unsent(departure, DeliveryState::Held));
         }
         if !delivery.sample && event.is_none() {
-            return Ok(Ready::Unsent(departure.delivery, DeliveryState::Dropped { at: now }));
+            return Ok(Ready::Unsent(departure, DeliveryState::Dropped { at: now }));
         }
         let request = match self.request(delivery, event.as_deref(), tenant, subscriber, now) {
             Ok(_) if !subscriber.is_reachable => Err(Failure::Forbidden),
@@ -70,26 +72,27 @@ impl Service {
         Ok(Ready::Request { departure, request, at: now })
     }
 
-    /// Sends what is ready.
-    pub(super) async fn dispatch(&self, ready: Ready) -> SentEvent {
-        let (delivery, request) = match ready {
-            Ready::Unsent(delivery, state) => return SentEvent::unsent(delivery, state),
-            Ready::Request { departure, request, .. } => (departure.delivery, request),
+    /// Sends what is ready, from this time on. Gives when that ended, too.
+    pub(super) async fn dispatch(&self, ready: Ready, began: Timestamp) -> (SentEvent, Timestamp) {
+        let (departure, request) = match ready {
+            Ready::Unsent(departure, state) => return (SentEvent::unsent(departure, state), began),
+            Ready::Request { departure, request, .. } => (departure, request),
         };
-        let (began, is_sample, lease) = (self.now(), delivery.sample, delivery.due.lease.unwrap_or_default());
+        let (delivery, lease, event) = departure.split();
         let outcome = match request {
             Ok(request) => self.inner.webhooks.send(request).await,
             Err(failure) => Err(failure),
         };
-        let (after, judged) = delivery.after(began, self.now(), outcome, self.random());
+        let ended = self.now();
+        let (after, judged) = delivery.after(began, ended, outcome, self.random());
         // A receiver that is tried out is not judged by it.
-        let judged = (!is_sample).then_some(judged);
-        SentEvent { lease, after, judged }
+        let judged = (!after.sample).then_some(judged);
+        (SentEvent { lease, after, event, judged }, ended)
     }
 
     /// The event of a delivery, unless it is gone.
     async fn still_there(&self, departure: &Departure, now: Timestamp) -> Result<Option<Arc<Event>>, Error> {
-        let Departure { delivery, event, read_at } = departure;
+        let Departure { delivery, event, read_at, .. } = departure;
         if event.is_none() || now.since(*read_at) <= FRESH {
             return Ok(event.clone());
         }
@@ -139,7 +142,7 @@ impl Service {
             return Ok(sum);
         }
         let mut settled = Vec::with_capacity(sent.len());
-        for SentEvent { lease, after, judged: verdict } in sent {
+        for SentEvent { lease, after, event, judged: verdict } in sent {
             match after.state {
                 DeliveryState::Delivered { .. } => sum.sent += 1,
                 DeliveryState::Pending if verdict.is_none() => {} // it was put off
@@ -147,7 +150,10 @@ impl Service {
                 _ => sum.failed += 1,
             }
             judged.extend(verdict.map(|verdict| (after.space.tenant, after.endpoint, verdict)));
-            settled.push(Settled { record: after.into(), lease, also: Changes::none() });
+            settled.push(match event {
+                None => Settled { record: after.into(), lease, also: Changes::none() },
+                Some(event) => leaves(event, lease, [after]),
+            });
         }
         self.inner.store.settle(settled).await?;
         let mut noted = HashMap::new();
@@ -207,14 +213,21 @@ impl SentEvent {
         &self.after
     }
 
-    pub(super) fn put_off(delivery: Delivery, at: Timestamp) -> Self {
-        let lease = delivery.due.lease.unwrap_or_default();
+    pub(super) fn put_off(departure: Departure, at: Timestamp) -> Self {
+        let (delivery, lease, event) = departure.split();
         let due = Due { at: Some(at), lease: None };
-        Self { lease, after: Delivery { due, ..delivery }, judged: None }
+        Self { lease, after: Delivery { due, ..delivery }, event, judged: None }
     }
 
-    fn unsent(delivery: Delivery, state: DeliveryState) -> Self {
-        let lease = delivery.due.lease.unwrap_or_default();
-        Self { lease, after: Delivery { state, due: Due::default(), ..delivery }, judged: None }
+    fn unsent(departure: Departure, state: DeliveryState) -> Self {
+        let (delivery, lease, event) = departure.split();
+        Self { lease, after: Delivery { state, due: Due::default(), ..delivery }, event, judged: None }
     }
+}
+
+/// An event that leaves the outbox, and its deliveries that are written with that.
+pub(super) fn leaves(event: Arc<Event>, lease: LeaseId, deliveries: impl IntoIterator<Item = Delivery>) -> Settled {
+    let event = Event { due: Due::default(), ..Arc::unwrap_or_clone(event) };
+    let puts = deliveries.into_iter().map(Delivery::into).collect();
+    Settled { record: event.into(), lease, also: Changes { puts, ..Changes::none() } }
 }

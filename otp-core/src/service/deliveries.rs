@@ -185,8 +185,9 @@ impl Service {
         if replayed {
             return Ok(Answer { value: self.delivery(caller, value.id).await?, replayed });
         }
-        let departure = Departure { delivery: Delivery { due, ..value }, event: None, read_at: now };
-        let sent = self.dispatch(self.prepare(departure).await?).await;
+        let delivery = Delivery { due, ..value };
+        let departure = Departure { delivery, is_first: false, event: None, read_at: now };
+        let (sent, _) = self.dispatch(self.prepare(departure).await?, now).await;
         let value = sent.delivery().clone();
         self.settle_webhooks(vec![sent]).await?;
         Ok(Answer { value, replayed })

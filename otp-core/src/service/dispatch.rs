@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{StreamExt, future, stream};
 
-use super::attempts::{FRESH, Ready};
-use super::{Delivered, SentEvent, Service, lock};
+use super::attempts::{FRESH, Ready, leaves};
+use super::{Delivered, SentEvent, Service};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{EndpointId, EventId};
-use crate::store::{Changes, Due, FromRecord, Key, Kind, Lease, Read, Record};
+use crate::store::{Due, FromRecord, Key, Kind, Lease, Read};
 use crate::webhook::{Delivery, Departure, Entered, Turn};
 
 /// How long a process has for what it claimed.
@@ -41,8 +41,7 @@ pub struct WebhookClaim {
 }
 
 impl Service {
-    /// Claims up to `limit` fresh events, whose deliveries it writes down, and up to `limit` deliveries to be sent again, and
-    /// finds each its place: four requests to an endpoint at a time, and no more in a second than it wants. Call it until there
+    /// Claims up to `limit` fresh events, and up to `limit` deliveries to be sent again, and finds each its place: four requests to an endpoint at a time, and no more in a second than it wants. Call it until there
     /// is no more, when [`Builder::on_delivery`] says so and every second. Each run is sent by [`send_next`](Self::send_next),
     /// and what that gives is written down by [`settle_webhooks`](Self::settle_webhooks).
     ///
@@ -61,32 +60,43 @@ impl Service {
         Ok(claim)
     }
 
-    /// Takes events out of the outbox: their deliveries are written down in the same commit. Gives those, and whether more
-    /// events may wait.
+    /// Claims events, and whether more may wait. One that goes to one endpoint, which answers quickly, stays in the outbox until
+    /// what became of that is written down: a moment later, and once.
     async fn claim_events(&self, limit: usize) -> Result<(Vec<Departure>, bool), Error> {
         let lease = self.webhook_lease();
-        let slot = Arc::new(Mutex::new(Vec::new()));
-        let filled = Arc::clone(&slot);
-        let convert = move |records: Vec<Record>| {
-            let leaving = records.into_iter().map(|record| departures_of(record, lease));
-            let leaving: Vec<Vec<Departure>> = leaving.collect();
-            let puts = |departures: &Vec<Departure>| {
-                departures.iter().map(|departure| departure.delivery.clone().into()).collect()
-            };
-            let changes =
-                leaving.iter().map(|departures| Changes { puts: puts(departures), ..Changes::none() }).collect();
-            *lock(&filled) = leaving;
-            changes
+        let claimed = self.inner.store.claim(Kind::Event, lease, limit).await?;
+        let is_more = claimed.len() == limit;
+        let events = claimed.into_iter().filter_map(Event::take).map(Arc::new);
+        let is_quick = |event: &Arc<Event>| match event.endpoints[..] {
+            [only] => self.inner.lanes.is_quick(only, lease.now),
+            _ => false,
         };
-        let taken = self.inner.store.take(Kind::Event, lease, limit, Box::new(convert)).await?;
-        let events = mem::take(&mut *lock(&slot));
-        let is_whole = taken == events.len();
-        let mut departures: Vec<Departure> = events.into_iter().flatten().collect();
-        if !is_whole {
+        let (quick, others): (Vec<_>, Vec<_>) = events.partition(is_quick);
+        let mut departures: Vec<_> = quick.iter().flat_map(|event| departures_of(event, lease, true)).collect();
+        departures.extend(self.divide(others, lease).await?);
+        Ok((departures, is_more))
+    }
+
+    /// Writes down the deliveries of events that go to several endpoints, each of which has a fate of its own, or to one that may
+    /// take its time, for which they are seen to wait.
+    async fn divide(&self, events: Vec<Arc<Event>>, lease: Lease) -> Result<Vec<Departure>, Error> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut departures = Vec::new();
+        let divided = events.iter().map(|event| {
+            let begun = departures_of(event, lease, false);
+            let deliveries = begun.iter().map(|departure| departure.delivery.clone());
+            let divided = leaves(Arc::clone(event), lease.id, deliveries);
+            departures.extend(begun);
+            divided
+        });
+        let divided = divided.collect();
+        if self.inner.store.settle(divided).await? < events.len() {
             // Some are gone, or somebody else has them: each is looked at again before it leaves.
             departures.iter_mut().for_each(|departure| departure.read_at = Timestamp::from_millis(0));
         }
-        Ok((departures, taken == limit))
+        Ok(departures)
     }
 
     /// Takes deliveries whose time has come, and reads what they tell of.
@@ -104,7 +114,7 @@ impl Service {
         let events: HashMap<EventId, Arc<Event>> = events.collect();
         let depart = |delivery: Delivery| {
             let event = events.get(&delivery.event).cloned();
-            Departure { delivery, event, read_at: lease.now }
+            Departure { delivery, is_first: false, event, read_at: lease.now }
         };
         Ok((deliveries.into_iter().map(depart).collect(), is_more))
     }
@@ -121,7 +131,7 @@ impl Service {
         match self.inner.lanes.enter(departure, rate, self.now()) {
             Entered::Begins(turn) => claim.runs.push(WebhookRun { turn, ready: None }),
             Entered::Waits => {}
-            Entered::Later(delivery, at) => claim.put_off.push(SentEvent::put_off(delivery, at)),
+            Entered::Later(departure, at) => claim.put_off.push(SentEvent::put_off(departure, at)),
         }
         Ok(())
     }
@@ -137,28 +147,26 @@ impl Service {
     /// # Errors
     /// [`Error::Store`]; it is sent when its lease has ended.
     pub async fn send_next(&self, run: &mut WebhookRun) -> Result<Option<SentEvent>, Error> {
-        let Some(ready) = self.next_ready(run).await? else { return Ok(None) };
         let began = self.now();
+        let Some(ready) = self.next_ready(run, began).await? else { return Ok(None) };
         let ahead = async {
             step_aside().await;
             self.prepare(run.turn.ahead()?).await.ok() // it is sent when its lease has ended
         };
-        let (sent, next) = future::join(self.dispatch(ready), ahead).await;
+        let ((sent, ended), next) = future::join(self.dispatch(ready, began), ahead).await;
         run.ready = next;
-        let now = self.now();
-        run.turn.took(now.since(began), now);
+        run.turn.took(ended.since(began), ended);
         Ok(Some(sent))
     }
 
     /// The next one of a run. One whose lease is nearly over is left to whoever claims it next.
-    async fn next_ready(&self, run: &mut WebhookRun) -> Result<Option<Ready>, Error> {
+    async fn next_ready(&self, run: &mut WebhookRun, now: Timestamp) -> Result<Option<Ready>, Error> {
         let waited = match run.ready.take() {
-            Some(Ready::Request { departure, at, .. }) if self.now().since(at) > FRESH => Some(departure),
+            Some(Ready::Request { departure, at, .. }) if now.since(at) > FRESH => Some(departure),
             Some(ready) => return Ok(Some(ready)),
             None => None,
         };
-        let is_in_time =
-            |leaving: &Departure| leaving.delivery.due.at.is_some_and(|until| self.now() + ATTEMPT <= until);
+        let is_in_time = |leaving: &Departure| leaving.delivery.due.at.is_some_and(|until| now + ATTEMPT <= until);
         match waited.into_iter().chain(std::iter::from_fn(|| run.turn.next())).find(is_in_time) {
             Some(departure) => self.prepare(departure).await.map(Some),
             None => Ok(None),
@@ -209,12 +217,11 @@ async fn step_aside() {
     .await;
 }
 
-fn departures_of(record: Record, lease: Lease) -> Vec<Departure> {
-    let Some(event) = Event::take(record).map(Arc::new) else { return Vec::new() };
+fn departures_of(event: &Arc<Event>, lease: Lease, is_first: bool) -> Vec<Departure> {
     let due = Due { at: Some(lease.until), lease: Some(lease.id) };
     let depart = |endpoint: &EndpointId| {
-        let delivery = Delivery::of(&event, *endpoint, due);
-        Departure { delivery, event: Some(Arc::clone(&event)), read_at: lease.now }
+        let delivery = Delivery::of(event, *endpoint, due);
+        Departure { delivery, is_first, event: Some(Arc::clone(event)), read_at: lease.now }
     };
     event.endpoints.iter().map(depart).collect()
 }

@@ -239,13 +239,11 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
-/// What is written in the place of records that leave a queue, one for each; it may run again, and the last run counts.
-pub type Convert = Box<dyn FnMut(Vec<Record>) -> Vec<Changes> + Send>;
-
 /// What became of one claimed record.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// The record's new state, with the owner and the alias that it had; its [`Due`] says whether it stays in the queue.
+    /// The record's new state, with the owner and the alias that it had; its [`Due`] says whether it stays in the queue. An event
+    /// never changes: of one that leaves only its place is written.
     pub record: Record,
     /// The lease it was claimed under.
     pub lease: LeaseId,
@@ -327,21 +325,6 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn settle(&self, settled: Vec<Settled>) -> Result<usize, StoreError>;
 
-    /// Takes up to `limit` records of a queue that are due out of it, earliest first; what `convert` makes of each is written in the
-    /// same commit. Gives how many. One that cannot be read stays, under the lease.
-    ///
-    /// It comes to [`claim`](Self::claim) and [`settle`](Self::settle); a store that can do both at once is faster.
-    ///
-    /// # Errors
-    /// [`StoreError`]; what was claimed and not settled is due again when the lease has ended.
-    async fn take(&self, queue: Kind, lease: Lease, limit: usize, mut convert: Convert) -> Result<usize, StoreError> {
-        let mut claimed = self.claim(queue, lease, limit).await?;
-        claimed.iter_mut().for_each(|record| record.set_due(Due::default()));
-        let converted = convert(claimed.clone());
-        let settle = |(record, also)| Settled { record, lease: lease.id, also };
-        self.settle(claimed.into_iter().zip(converted).map(settle).collect()).await
-    }
-
     /// Removes up to `limit` records and counts that expired before `now`; gives how many.
     ///
     /// # Errors
@@ -380,10 +363,6 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     async fn settle(&self, settled: Vec<Settled>) -> Result<usize, StoreError> {
         (**self).settle(settled).await
-    }
-
-    async fn take(&self, queue: Kind, lease: Lease, limit: usize, convert: Convert) -> Result<usize, StoreError> {
-        (**self).take(queue, lease, limit, convert).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {

@@ -8,6 +8,7 @@ use super::Delivery;
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::id::EndpointId;
+use crate::store::LeaseId;
 
 /// Requests to one endpoint at a time.
 const AT_ONCE: usize = 4;
@@ -25,6 +26,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The soonest and the latest that one that has to wait in the store is looked at again.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(60);
+/// An endpoint is quick that holds a place for no longer, by what is known of it: that answers within a tenth of a second.
+const QUICK: Duration = Duration::from_millis(100 / AT_ONCE as u64);
 /// How much faster than its rate an endpoint may be served for a moment.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -33,10 +36,20 @@ const BURST: Duration = Duration::from_secs(1);
 pub(crate) struct Departure {
     /// The delivery, under a lease of this process.
     pub delivery: Delivery,
+    /// Whether it is its event that the lease is on: it leaves the outbox when the delivery is first written down.
+    pub is_first: bool,
     /// Its event; none, if it is made up or gone.
     pub event: Option<Arc<Event>>,
     /// When that was read.
     pub read_at: Timestamp,
+}
+
+impl Departure {
+    /// The delivery, the lease, and the event if it is what the lease is on.
+    pub fn split(self) -> (Delivery, LeaseId, Option<Arc<Event>>) {
+        let lease = self.delivery.due.lease.unwrap_or_default();
+        (self.delivery, lease, self.event.filter(|_| self.is_first))
+    }
 }
 
 #[derive(Default)]
@@ -71,7 +84,7 @@ pub(crate) enum Entered {
     /// It is sent when another one of its endpoint is done.
     Waits,
     /// It goes back to the store until then.
-    Later(Delivery, Timestamp),
+    Later(Departure, Timestamp),
 }
 
 /// A place in the lane of an endpoint, and the delivery that holds it. Dropped, it is free again.
@@ -91,7 +104,7 @@ impl Lanes {
         if let Some(rate) = per_second {
             let every = Duration::from_secs(1) / rate;
             if lane.arrival > now + BURST {
-                return Entered::Later(departure.delivery, lane.next_slot(every, now));
+                return Entered::Later(departure, lane.next_slot(every, now));
             }
             if !is_full && lane.active < AT_ONCE {
                 lane.arrival = lane.arrival.max(now) + every;
@@ -111,7 +124,14 @@ impl Lanes {
             return Entered::Waits;
         }
         let pace = lane.pace(now).unwrap_or_default();
-        Entered::Later(departure.delivery, lane.next_slot(pace, now))
+        Entered::Later(departure, lane.next_slot(pace, now))
+    }
+
+    /// Whether an endpoint is known to answer quickly, now too.
+    pub fn is_quick(&self, endpoint: EndpointId, now: Timestamp) -> bool {
+        let state = self.lock();
+        let lane = state.lanes.get(&endpoint);
+        lane.and_then(|lane| lane.pace(now)).is_some_and(|pace| pace <= QUICK)
     }
 
     /// Forgets what waits.

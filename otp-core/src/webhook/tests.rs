@@ -128,7 +128,7 @@ fn departure(number: u8, endpoint: u8) -> Departure {
         attempts: Vec::new(),
         due: Due { at: Some(NOW + Duration::from_secs(60)), lease: Some([7; 16]) },
     };
-    Departure { delivery, event: None, read_at: NOW }
+    Departure { delivery, is_first: false, event: None, read_at: NOW }
 }
 
 fn begins(

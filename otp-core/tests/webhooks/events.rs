@@ -86,6 +86,28 @@ fn an_event_waits_in_the_outbox_of_its_commit_until_its_deliveries_are_written()
     assert_eq!(stage.deliver(), Delivered::default());
 }
 
+/// What was sent and not written down is sent again, under the same id, and is one delivery all the same.
+#[test]
+fn an_event_to_one_endpoint_stays_in_the_outbox_until_it_was_told() {
+    let stage = Stage::new();
+    stage.endpoint(&["otp.requested"]);
+    stage.proven_quick();
+    stage.world.request_to(&stage.acme, "ann@example.org").unwrap();
+    let mut claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
+    let lost = wait(stage.world.service.send_next(&mut claim.runs[0])).unwrap().unwrap();
+    assert_eq!((stage.receiver.count(), stage.deliveries().len()), (2, 1));
+    drop((lost, claim));
+    assert_eq!(stage.deliver(), Delivered::default(), "it is under a lease");
+    stage.world.clock.advance(MINUTE);
+    assert_eq!(stage.deliver().sent, 1);
+    let ids: Vec<_> = stage.receiver.all().iter().map(|received| received.header("webhook-id").to_owned()).collect();
+    assert!(ids.len() == 3 && ids[1] == ids[2], "{ids:?}");
+    let deliveries = stage.deliveries();
+    assert_eq!((deliveries[0].attempts.len(), deliveries.len()), (1, 2));
+    stage.world.clock.advance(DAY);
+    assert_eq!(stage.deliver(), Delivered::default());
+}
+
 /// While nobody sends what waits, it is kept for as long as any event, and no longer.
 #[test]
 fn an_event_goes_at_its_end_told_or_not() {
@@ -117,6 +139,20 @@ fn an_event_of_somebody_who_was_erased_stays_here() {
     }
     assert_eq!((stage.receiver.count(), stage.deliveries().len()), (1, 1));
     assert_eq!(stage.receiver.last().json()["data"]["userId"], json!(users[1]));
+}
+
+/// Whoever is erased while an event is on its way leaves nothing behind, not even how it was answered.
+#[test]
+fn what_became_of_an_event_is_not_kept_of_somebody_who_is_gone() {
+    let stage = Stage::new();
+    stage.endpoint(&["user.created", "otp.requested"]);
+    stage.proven_quick();
+    let user = stage.world.sign_in(&stage.acme, "ann@example.org").user_id;
+    let mut claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
+    let sent = wait(stage.world.service.send_next(&mut claim.runs[0])).unwrap().unwrap();
+    wait(stage.world.service.erase_user(&stage.acme, user)).unwrap();
+    wait(stage.world.service.settle_webhooks(vec![sent])).unwrap();
+    assert_eq!((stage.receiver.count(), stage.deliveries().len()), (2, 1));
 }
 
 #[test]

@@ -43,6 +43,12 @@ impl Stage {
         }
     }
 
+    /// Something was sent to the endpoint, and answered at once.
+    pub fn proven_quick(&self) {
+        self.world.request_to(&self.acme, "first@example.org").unwrap();
+        assert_eq!(self.deliver().sent, 1);
+    }
+
     pub fn deliveries(&self) -> Vec<Delivery> {
         wait(self.world.service.deliveries(&self.acme, DeliveryQuery::default(), None, 200)).unwrap().items
     }

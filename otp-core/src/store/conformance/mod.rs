@@ -110,9 +110,7 @@ macro_rules! conformance_tests {
             a_stale_lease_cannot_settle
             what_is_settled_stays_settled
             each_kind_has_a_queue_of_its_own
-            what_is_taken_is_replaced_in_one_go
-            what_is_taken_is_gone_wherever_it_stood
-            a_panic_takes_nothing_out_of_a_queue
+            what_left_a_queue_is_gone_wherever_it_stood
             a_sweep_removes_what_expired_and_no_more
             the_counts_of_a_tenant_are_forgotten_and_no_others
             everything_is_in_the_inventory_once

@@ -1,11 +1,8 @@
 //! Queues: claimed once, leased for a time, settled by whoever holds the lease; and the sweeping of what expired.
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::FutureExt;
 
 use super::Fixture;
 use super::samples::{NOW, message, recipient, register, sample, tenant};
@@ -158,44 +155,22 @@ pub async fn each_kind_has_a_queue_of_its_own(fixture: &impl Fixture) {
     }
 }
 
-/// What a record is turned into is written when it leaves its queue, and not otherwise; each goes to one of those who race.
-pub async fn what_is_taken_is_replaced_in_one_go(fixture: &impl Fixture) {
-    let store = fixture.open().await;
-    put(&store, (0..100).map(|number| message(tenant(number % 5), number, due(-(number as i64))))).await;
-    put(&store, [message(tenant(1), 200, due(1))]).await;
-    let worker = |who: u8| {
-        let store = Arc::clone(&store);
-        async move {
-            let mut taken = 0;
-            loop {
-                let convert = |records: Vec<Record>| {
-                    assert!(records.iter().all(|record| record.due() == Due::default()));
-                    records.iter().map(noted).collect()
-                };
-                match store.take(Kind::Message, lease(who, 0, 1_000), 7, Box::new(convert)).await.unwrap() {
-                    0 => return taken,
-                    some => taken += some,
-                }
-                assert!(taken <= 100, "what was taken is taken again");
-            }
-        }
-    };
-    assert_eq!(race(fixture, (0..8).map(worker)).into_iter().sum::<usize>(), 100);
-    assert_eq!(count(&store, counter(tenant(1))).await, 100);
-    assert_eq!(claim(&store, lease(1, 0, 50), 100).await.len(), 0);
-    assert_eq!(keys(&claim(&store, lease(1, 1, 50), 100).await).len(), 1);
-    let left = record::<Message>(&store, message(tenant(1), 1, due(0)).key()).await.unwrap();
-    assert_eq!((left.due, left.tries), (Due::default(), 0), "nothing else of it is changed");
-    assert_eq!(store.take(Kind::User, lease(1, 0, 50), 7, Box::new(|_| Vec::new())).await.unwrap(), 0);
-}
-
 /// What left a queue is not in it any more, wherever it stood in it before, and comes back only where it is put there again; one
 /// that is removed takes its place with it.
-pub async fn what_is_taken_is_gone_wherever_it_stood(fixture: &impl Fixture) {
+pub async fn what_left_a_queue_is_gone_wherever_it_stood(fixture: &impl Fixture) {
     let store = fixture.open().await;
+    let settle = async |mut record: Record, who: u8, due: Due| {
+        record.set_due(due);
+        let also = Changes { puts: vec![register(u64::from(who), 1).into()], ..Changes::none() };
+        store.settle(vec![Settled { record, lease: [who; 16], also }]).await.unwrap()
+    };
+    // Claims all there is, and settles it as it is.
     let take = async |kind, from, until| {
-        let convert = Box::new(|records: Vec<Record>| vec![Changes::none(); records.len()]);
-        store.take(kind, lease(2, from, until), 10, convert).await.unwrap()
+        let mut taken = 0;
+        for record in store.claim(kind, lease(2, from, until), 10).await.unwrap() {
+            taken += settle(record, 2, Due::default()).await;
+        }
+        taken
     };
     for kind in queues() {
         let key = placed(kind, due(0)).key();
@@ -210,34 +185,32 @@ pub async fn what_is_taken_is_gone_wherever_it_stood(fixture: &impl Fixture) {
         );
         let found = find(&store, vec![Read::Record(key)]).await;
         assert!(found.iter().all(|(.., due)| *due == Due::default()) && found.len() == 1, "{kind:?}");
-        let late = Settled { record: placed(kind, due(90)), lease: [1; 16], also: Changes::none() };
-        assert_eq!(store.settle(vec![late]).await.unwrap(), 0, "{kind:?}: the lease is gone with the place");
+        for who in [1, 2] {
+            assert_eq!(
+                settle(placed(kind, due(0)), who, due(90)).await,
+                0,
+                "{kind:?}: the lease is gone with the place"
+            );
+        }
 
         put(&store, [placed(kind, due(90))]).await;
+        assert_eq!(keys(&store.claim(kind, lease(3, 100, 110), 10).await.unwrap()), [key]);
+        for (who, written) in [(4, 0), (3, 1), (3, 0)] {
+            assert_eq!(settle(placed(kind, due(0)), who, due(120)).await, written, "{kind:?}: {who} puts it back");
+        }
+        assert_eq!([take(kind, 119, 200).await, take(kind, 120, 200).await], [0, 1], "{kind:?}");
+
+        put(&store, [placed(kind, due(90))]).await;
+        assert_eq!(keys(&store.claim(kind, lease(3, 100, 110), 10).await.unwrap()), [key]);
         write(&store, Changes { deletes: vec![key], ..Changes::none() }).await;
+        assert_eq!(settle(placed(kind, due(0)), 3, Due::default()).await, 0, "{kind:?}: it is gone");
         put(&store, [placed(kind, Due::default())]).await;
-        assert_eq!(take(kind, 100, 200).await, 0, "{kind:?}");
+        assert_eq!(take(kind, 120, 200).await, 0, "{kind:?}");
         put(&store, [placed(kind, due(90))]).await;
         assert_eq!([take(kind, 100, 200).await, take(kind, 200, 300).await], [1, 0], "{kind:?}");
     }
-}
-
-/// One that panics while it turns them leaves all where they are, at the latest once its lease has ended.
-pub async fn a_panic_takes_nothing_out_of_a_queue(fixture: &impl Fixture) {
-    let store = fixture.open().await;
-    put(&store, (0..3).map(|number| message(tenant(1), number, due(0)))).await;
-    let convert = |_: Vec<Record>| std::panic::resume_unwind(Box::new("without the panic hook"));
-    let taking = store.take(Kind::Message, lease(1, 0, 50), 7, Box::new(convert));
-    let outcome = AssertUnwindSafe(taking).catch_unwind().await;
-    assert!(!matches!(outcome, Ok(Ok(_))));
-    assert_eq!(claim(&store, lease(2, 50, 100), 7).await.len(), 3);
-    assert_eq!(count(&store, counter(tenant(1))).await, 0);
-}
-
-fn noted(record: &Record) -> Changes {
-    let mut changes = Changes { adds: vec![Add::one(counter(tenant(1)))], ..Changes::none() };
-    changes.put(register(u64::from(record.key().id.as_slice()[15]), 1));
-    changes
+    let beside = [1, 3, 4].map(|who| Read::Record(register(who, 0).key()));
+    assert_eq!(find(&store, beside.to_vec()).await.len(), 1, "who held no lease wrote beside it");
 }
 
 /// A sweep takes what expired before its time, records and counts, and stops at its limit.
