@@ -38,6 +38,7 @@ fn copy(connection: &Connection, to: &Path) -> Result<(), BackupError> {
     // SQLite takes an empty file for a new database and keeps the mode that we give it.
     create(to)?;
     let name = to.to_str().ok_or_else(|| std::io::Error::new(ErrorKind::InvalidInput, "the target is not UTF-8"))?;
+    // Rows keep their numbers, also where there are gaps.
     connection.execute("VACUUM INTO ?1", [name])?;
     if let Some(damage) = damage(&Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?)? {
         return Err(BackupError::Damaged(damage));

@@ -8,8 +8,14 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use otp_core::delivery::DeliveryStatus;
+use otp_core::event::{Event, EventData};
+use otp_core::message::Channel;
+use otp_core::store::{Changes, Due, Key, Kind, Lease, Record, Store, Stored};
+use otp_core::tenant::{Mode, Space};
+use otp_core::{EventId, MessageId, Timestamp};
 use otp_store_sqlite::{BackupError, SqliteStore};
-use support::{Database, put, register, value};
+use support::{Database, put, register, tenant, value, write};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_made_under_load_is_one_moment_of_the_database() {
@@ -52,6 +58,41 @@ async fn a_backup_made_under_load_is_one_moment_of_the_database() {
     }
     assert!(numbers >= known, "what was acknowledged before is in it");
     assert_eq!(value(&copy, numbers + 1_000_000).await, None);
+}
+
+/// What waits is known by its row, and a copy of a table with gaps could number them anew.
+#[tokio::test]
+async fn what_waits_in_a_backup_is_what_waited() {
+    let database = Database::new();
+    let store = database.open();
+    put(&store, (0..6).map(event)).await.unwrap();
+    let deletes = [0, 1, 4].map(|number| event(number).key()).to_vec();
+    write(&store, Changes { deletes, ..Changes::none() }).await.unwrap();
+    let copied = database.beside("backup.db");
+    store.backup(&copied).unwrap();
+
+    let lease = Lease { id: [7; 16], now: Timestamp::from_millis(10), until: Timestamp::from_millis(20) };
+    let copy = SqliteStore::open(&copied).unwrap();
+    let waits: Vec<Key> = copy.claim(Kind::Event, lease, 10).await.unwrap().iter().map(Record::key).collect();
+    assert_eq!(waits, [2, 3, 5].map(|number| event(number).key()));
+}
+
+/// One that waits.
+fn event(number: u8) -> Event {
+    Event {
+        id: EventId::from_bytes([number; 16]),
+        space: Space { tenant: tenant(), mode: Mode::Live },
+        at: Timestamp::from_millis(0),
+        person: None,
+        data: EventData::MessageFailed {
+            message_id: MessageId::from_bytes([number; 16]),
+            channel: Channel::Sms,
+            reason: String::new().into(),
+            status: DeliveryStatus::Failed,
+        },
+        endpoints: Vec::new(),
+        due: Due { at: Some(Timestamp::from_millis(i64::from(number))), lease: None },
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use otp_core::api_key::KeyUse;
-use otp_core::store::{Changes, Key, Read, Reads, Scope, Store, StoreError, Stored};
+use otp_core::store::{Changes, Key, Read, Reads, Record, Scope, Store, StoreError, Stored};
 use otp_core::{KeyId, TenantId, Timestamp};
 use otp_store_sqlite::{Options, SqliteStore};
 use tempfile::TempDir;
@@ -66,8 +66,13 @@ pub fn reads() -> Reads {
 }
 
 /// Writes records as one command.
-pub async fn put(store: &SqliteStore, records: impl IntoIterator<Item = KeyUse>) -> Result<(), StoreError> {
-    let changes = Changes { puts: records.into_iter().map(Into::into).collect(), ..Changes::none() };
+pub async fn put(store: &SqliteStore, records: impl IntoIterator<Item = impl Into<Record>>) -> Result<(), StoreError> {
+    let puts = records.into_iter().map(Into::into).collect();
+    write(store, Changes { puts, ..Changes::none() }).await
+}
+
+/// One command that writes these.
+pub async fn write(store: &SqliteStore, changes: Changes) -> Result<(), StoreError> {
     store.transact(reads(), Box::new(move |_| changes.clone())).await
 }
 
