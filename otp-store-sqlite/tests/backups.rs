@@ -87,7 +87,7 @@ fn event(number: u8) -> Event {
         data: EventData::MessageFailed {
             message_id: MessageId::from_bytes([number; 16]),
             channel: Channel::Sms,
-            reason: String::new().into(),
+            reason: String::new(),
             status: DeliveryStatus::Failed,
         },
         endpoints: Vec::new(),

@@ -34,16 +34,34 @@ pub struct WebhookRun {
 pub struct WebhookClaim {
     /// What is to be run, all at the same time.
     pub runs: Vec<WebhookRun>,
-    /// What has to wait for its place, to be written down by [`settle_webhooks`](Service::settle_webhooks).
-    pub put_off: Vec<SentEvent>,
+    /// What is to be handed to [`write_webhooks`](Service::write_webhooks), meanwhile.
+    pub unwritten: Unwritten,
     /// Whether there may be more to claim.
     pub is_more: bool,
+}
+
+/// What has to be written down before it leaves, or because it has to wait. Nobody else waits for it.
+#[derive(Default)]
+#[must_use = "what is not written down is claimed again when its lease has ended"]
+pub struct Unwritten {
+    /// Events, under the lease.
+    events: Vec<Arc<Event>>,
+    lease: Lease,
+    put_off: Vec<SentEvent>,
+}
+
+impl Unwritten {
+    /// Whether that is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.put_off.is_empty()
+    }
 }
 
 impl Service {
     /// Claims up to `limit` fresh events, and up to `limit` deliveries to be sent again, and finds each its place: four requests to an endpoint at a time, and no more in a second than it wants. Call it until there
     /// is no more, when [`Builder::on_delivery`] says so and every second. Each run is sent by [`send_next`](Self::send_next),
-    /// and what that gives is written down by [`settle_webhooks`](Self::settle_webhooks).
+    /// and what that gives is written down by [`settle_webhooks`](Self::settle_webhooks); beside it,
+    /// [`write_webhooks`](Self::write_webhooks) gives the runs of what was written down first.
     ///
     /// [`Builder::on_delivery`]: super::builder::Builder::on_delivery
     ///
@@ -51,19 +69,41 @@ impl Service {
     /// [`Error::Store`]; what was claimed is claimed again when its lease has ended.
     pub async fn claim_webhooks(&self, limit: usize) -> Result<WebhookClaim, Error> {
         // At the same time, so that they share a commit.
-        let claimed = future::try_join(self.claim_events(limit), self.claim_deliveries(limit));
-        let ((fresh, is_more_told), (again, is_more_due)) = claimed.await?;
-        let mut claim = WebhookClaim { is_more: is_more_told || is_more_due, ..WebhookClaim::default() };
-        for departure in fresh.into_iter().chain(again) {
+        let lease = self.webhook_lease();
+        let claimed = future::try_join(self.claim_events(lease, limit), self.claim_deliveries(limit));
+        let ((quick, events, is_more_told), (again, is_more_due)) = claimed.await?;
+        let unwritten = Unwritten { lease, ..Unwritten::default() };
+        let mut claim = WebhookClaim { runs: Vec::new(), unwritten, is_more: is_more_told || is_more_due };
+        for departure in quick.into_iter().chain(again) {
             self.enter(departure, &mut claim).await?;
+        }
+        for event in events {
+            match self.put_off(&event, lease).await? {
+                Some(put_off) => claim.unwritten.put_off.push(put_off),
+                None => claim.unwritten.events.push(event),
+            }
         }
         Ok(claim)
     }
 
-    /// Claims events, and whether more may wait. One that goes to one endpoint, which answers quickly, stays in the outbox until
-    /// what became of that is written down: a moment later, and once.
-    async fn claim_events(&self, limit: usize) -> Result<(Vec<Departure>, bool), Error> {
-        let lease = self.webhook_lease();
+    /// Writes down what a claim could not begin with, in a commit or two, and gives what is to be run of it.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; what was claimed is claimed again when its lease has ended.
+    pub async fn write_webhooks(&self, unwritten: Unwritten) -> Result<Vec<WebhookRun>, Error> {
+        let Unwritten { events, lease, put_off } = unwritten;
+        let (departures, _) = future::try_join(self.divide(events, lease), self.settle_webhooks(put_off)).await?;
+        let mut claim = WebhookClaim::default();
+        for departure in departures {
+            self.enter(departure, &mut claim).await?;
+        }
+        self.settle_webhooks(claim.unwritten.put_off).await?;
+        Ok(claim.runs)
+    }
+
+    /// Claims events, those that can leave at once and others, and whether more may wait. One that goes to one endpoint, which
+    /// answers quickly, stays in the outbox until what became of that is written down: a moment later, and once.
+    async fn claim_events(&self, lease: Lease, limit: usize) -> Result<(Vec<Departure>, Vec<Arc<Event>>, bool), Error> {
         let claimed = self.inner.store.claim(Kind::Event, lease, limit).await?;
         let is_more = claimed.len() == limit;
         let events = claimed.into_iter().filter_map(Event::take).map(Arc::new);
@@ -72,9 +112,23 @@ impl Service {
             _ => false,
         };
         let (quick, others): (Vec<_>, Vec<_>) = events.partition(is_quick);
-        let mut departures: Vec<_> = quick.iter().flat_map(|event| departures_of(event, lease, true)).collect();
-        departures.extend(self.divide(others, lease).await?);
-        Ok((departures, is_more))
+        Ok((quick.iter().flat_map(|event| departures_of(event, lease, true)).collect(), others, is_more))
+    }
+
+    /// An event whose only endpoint has no place for it is written down with that.
+    async fn put_off(&self, event: &Arc<Event>, lease: Lease) -> Result<Option<SentEvent>, Error> {
+        let mut departures = departures_of(event, lease, true);
+        let Some(departure) = departures.pop().filter(|_| departures.is_empty()) else { return Ok(None) };
+        let rate = self.rate(&departure.delivery).await?;
+        let later = self.inner.lanes.later(departure.delivery.endpoint, rate, self.now());
+        Ok(later.map(|at| SentEvent::put_off(departure, at)))
+    }
+
+    /// How many requests in a second an endpoint wants at most.
+    async fn rate(&self, delivery: &Delivery) -> Result<Option<u32>, Error> {
+        let subscribers = self.subscribers(delivery.space.tenant).await?;
+        let known = subscribers.find(delivery.endpoint);
+        Ok(known.and_then(|(_, subscriber)| subscriber.endpoint.own.as_ref()?.per_second))
     }
 
     /// Writes down the deliveries of events that go to several endpoints, each of which has a fate of its own, or to one that may
@@ -125,13 +179,11 @@ impl Service {
     }
 
     async fn enter(&self, departure: Departure, claim: &mut WebhookClaim) -> Result<(), Error> {
-        let Delivery { space, endpoint, .. } = departure.delivery;
-        let subscribers = self.subscribers(space.tenant).await?;
-        let rate = subscribers.find(endpoint).and_then(|(_, known)| known.endpoint.own.as_ref()?.per_second);
+        let rate = self.rate(&departure.delivery).await?;
         match self.inner.lanes.enter(departure, rate, self.now()) {
             Entered::Begins(turn) => claim.runs.push(WebhookRun { turn, ready: None }),
             Entered::Waits => {}
-            Entered::Later(departure, at) => claim.put_off.push(SentEvent::put_off(departure, at)),
+            Entered::Later(departure, at) => claim.unwritten.put_off.push(SentEvent::put_off(departure, at)),
         }
         Ok(())
     }
@@ -180,9 +232,10 @@ impl Service {
     /// [`Error::Store`].
     pub async fn deliver_webhooks(&self, limit: usize) -> Result<Delivered, Error> {
         let claim = self.claim_webhooks(limit).await?;
-        let runs = stream::iter(claim.runs).map(|run| self.send_all(run));
+        let written = self.write_webhooks(claim.unwritten).await?;
+        let runs = stream::iter(claim.runs.into_iter().chain(written)).map(|run| self.send_all(run));
         let outcomes: Vec<_> = runs.buffer_unordered(limit.max(1)).collect().await;
-        let mut sum = self.settle_webhooks(claim.put_off).await?;
+        let mut sum = Delivered::default();
         for outcome in outcomes {
             sum += outcome?;
         }

@@ -90,7 +90,7 @@ pub use calls::RecentCalls;
 pub use configuration::{ConfigView, VersionView};
 pub(crate) use context::TenantContext;
 pub use deliveries::DeliveryQuery;
-pub use dispatch::{WebhookClaim, WebhookRun};
+pub use dispatch::{Unwritten, WebhookClaim, WebhookRun};
 pub use domains::{AddedDomain, DomainView};
 pub use export::UserExport;
 pub use hooks::HookCount;

@@ -229,7 +229,7 @@ pub async fn run<C: Command>(store: &dyn Store, command: C) -> Result<C::Outcome
 }
 
 /// Work claimed from a queue until a time; afterwards somebody else may claim it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
     /// Whose lease.
     pub id: LeaseId,

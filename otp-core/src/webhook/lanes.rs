@@ -87,6 +87,16 @@ pub(crate) enum Entered {
     Later(Departure, Timestamp),
 }
 
+/// Where there is a place for one more.
+enum Place {
+    /// Among the requests that are open.
+    Free,
+    /// In memory, behind others.
+    Queue,
+    /// In the store, until then.
+    Later(Timestamp),
+}
+
 /// A place in the lane of an endpoint, and the delivery that holds it. Dropped, it is free again.
 pub(crate) struct Turn {
     lanes: Lanes,
@@ -99,32 +109,30 @@ impl Lanes {
     /// Finds a delivery its place, where its endpoint takes so many requests in a second.
     pub fn enter(&self, departure: Departure, per_second: Option<u32>, now: Timestamp) -> Entered {
         let mut state = self.lock();
-        let (is_full, has_memory) = (state.active >= IN_ALL, state.queued < QUEUED_IN_ALL);
-        let lane = state.lanes.entry(departure.delivery.endpoint).or_default();
-        if let Some(rate) = per_second {
-            let every = Duration::from_secs(1) / rate;
-            if lane.arrival > now + BURST {
-                return Entered::Later(departure, lane.next_slot(every, now));
+        let endpoint = departure.delivery.endpoint;
+        match state.place(endpoint, per_second, now) {
+            Place::Later(at) => Entered::Later(departure, at),
+            Place::Queue => {
+                state.queued += 1;
+                state.lane(endpoint).queue.push_back(departure);
+                Entered::Waits
             }
-            if !is_full && lane.active < AT_ONCE {
-                lane.arrival = lane.arrival.max(now) + every;
+            Place::Free => {
+                state.active += 1;
+                let lane = state.lane(endpoint);
+                (lane.active, lane.moved_at) = (lane.active + 1, now);
+                lane.arrival = per_second.map_or(lane.arrival, |rate| lane.arrival.max(now) + between(rate));
+                Entered::Begins(Turn { lanes: self.clone(), endpoint, first: Some(departure), has_left: false })
             }
         }
-        if !is_full && lane.active < AT_ONCE {
-            lane.active += 1;
-            lane.moved_at = now;
-            state.active += 1;
-            let (lanes, endpoint) = (self.clone(), departure.delivery.endpoint);
-            return Entered::Begins(Turn { lanes, endpoint, first: Some(departure), has_left: false });
+    }
+
+    /// When one more delivery to an endpoint is looked at, if there is no place for it now.
+    pub fn later(&self, endpoint: EndpointId, per_second: Option<u32>, now: Timestamp) -> Option<Timestamp> {
+        match self.lock().place(endpoint, per_second, now) {
+            Place::Later(at) => Some(at),
+            Place::Queue | Place::Free => None,
         }
-        // What waits in memory is sent as soon as there is room, which is no way to keep to a rate.
-        if lane.active > 0 && has_memory && lane.has_room(now) && per_second.is_none() {
-            lane.queue.push_back(departure);
-            state.queued += 1;
-            return Entered::Waits;
-        }
-        let pace = lane.pace(now).unwrap_or_default();
-        Entered::Later(departure, lane.next_slot(pace, now))
     }
 
     /// Whether an endpoint is known to answer quickly, now too.
@@ -189,6 +197,27 @@ impl Lane {
 }
 
 impl State {
+    fn lane(&mut self, endpoint: EndpointId) -> &mut Lane {
+        self.lanes.entry(endpoint).or_default()
+    }
+
+    fn place(&mut self, endpoint: EndpointId, per_second: Option<u32>, now: Timestamp) -> Place {
+        let (is_full, has_memory) = (self.active >= IN_ALL, self.queued < QUEUED_IN_ALL);
+        let lane = self.lane(endpoint);
+        if let Some(rate) = per_second.filter(|_| lane.arrival > now + BURST) {
+            return Place::Later(lane.next_slot(between(rate), now));
+        }
+        if !is_full && lane.active < AT_ONCE {
+            return Place::Free;
+        }
+        // What waits in memory is sent as soon as there is room, which is no way to keep to a rate.
+        if lane.active > 0 && has_memory && lane.has_room(now) && per_second.is_none() {
+            return Place::Queue;
+        }
+        let pace = lane.pace(now).unwrap_or_default();
+        Place::Later(lane.next_slot(pace, now))
+    }
+
     fn pop(&mut self, endpoint: EndpointId) -> Option<Departure> {
         let next = self.lanes.get_mut(&endpoint)?.queue.pop_front();
         self.queued -= usize::from(next.is_some());
@@ -247,4 +276,9 @@ impl Drop for Turn {
             self.lanes.lock().leave(self.endpoint);
         }
     }
+}
+
+/// What is between two requests, of so many in a second.
+fn between(rate: u32) -> Duration {
+    Duration::from_secs(1) / rate
 }

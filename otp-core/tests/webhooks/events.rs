@@ -78,7 +78,7 @@ fn an_event_waits_in_the_outbox_of_its_commit_until_its_deliveries_are_written()
     assert_eq!((told.len(), told[0].endpoints.len(), told[0].due.at), (1, 2, Some(stage.world.now())));
 
     stage.world.store.fail(Fault::Unsettled);
-    assert!(wait(stage.world.service.claim_webhooks(10)).is_err());
+    assert!(stage.claim().is_err());
     stage.world.store.mend();
     assert_eq!((stage.deliver(), stage.deliveries().len()), (Delivered::default(), 0), "it is under a lease");
     stage.world.clock.advance(MINUTE);
@@ -93,10 +93,10 @@ fn an_event_to_one_endpoint_stays_in_the_outbox_until_it_was_told() {
     stage.endpoint(&["otp.requested"]);
     stage.proven_quick();
     stage.world.request_to(&stage.acme, "ann@example.org").unwrap();
-    let mut claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
-    let lost = wait(stage.world.service.send_next(&mut claim.runs[0])).unwrap().unwrap();
+    let mut runs = stage.claim().unwrap();
+    let lost = wait(stage.world.service.send_next(&mut runs[0])).unwrap().unwrap();
     assert_eq!((stage.receiver.count(), stage.deliveries().len()), (2, 1));
-    drop((lost, claim));
+    drop((lost, runs));
     assert_eq!(stage.deliver(), Delivered::default(), "it is under a lease");
     stage.world.clock.advance(MINUTE);
     assert_eq!(stage.deliver().sent, 1);
@@ -106,6 +106,25 @@ fn an_event_to_one_endpoint_stays_in_the_outbox_until_it_was_told() {
     assert_eq!((deliveries[0].attempts.len(), deliveries.len()), (1, 2));
     stage.world.clock.advance(DAY);
     assert_eq!(stage.deliver(), Delivered::default());
+}
+
+/// What goes to an endpoint that may take its time has to be written down first; what goes to a quick one does not wait for that.
+#[test]
+fn what_is_quick_leaves_before_anything_is_written_down() {
+    let stage = Stage::new();
+    stage.endpoint(&["otp.requested"]);
+    stage.proven_quick();
+    stage.endpoint_with(&["otp.failed"], |new| new.url = "https://b.acme.example".to_owned());
+    let asked = stage.world.ask_for(&stage.acme, "ann@example.org");
+    stage.world.say(&stage.acme, asked.id, &wrong(&asked.code, 1)).unwrap_err();
+    let mut claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
+    assert_eq!((claim.runs.len(), claim.unwritten.is_empty()), (1, false));
+    let _sent = wait(stage.world.service.send_next(&mut claim.runs[0])).unwrap().unwrap();
+    assert_eq!(stage.receiver.last().json()["event"], "otp.requested");
+    let mut written = wait(stage.world.service.write_webhooks(claim.unwritten)).unwrap();
+    assert_eq!((written.len(), stage.deliveries().len()), (1, 2));
+    let _sent = wait(stage.world.service.send_next(&mut written[0])).unwrap().unwrap();
+    assert_eq!(stage.receiver.last().json()["event"], "otp.failed");
 }
 
 /// While nobody sends what waits, it is kept for as long as any event, and no longer.
@@ -130,10 +149,10 @@ fn an_event_of_somebody_who_was_erased_stays_here() {
     let stage = Stage::new();
     stage.endpoint(&["user.created"]);
     let users = ["ann@example.org", "ben@example.org"].map(|who| stage.world.sign_in(&stage.acme, who).user_id);
-    let mut claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
+    let mut runs = stage.claim().unwrap();
     wait(stage.world.service.erase_user(&stage.acme, users[0])).unwrap();
     stage.world.clock.advance(2 * SECOND);
-    for run in &mut claim.runs {
+    for run in &mut runs {
         let sent = wait(stage.world.service.send_next(run)).unwrap().unwrap();
         wait(stage.world.service.settle_webhooks(vec![sent])).unwrap();
     }
@@ -148,8 +167,8 @@ fn what_became_of_an_event_is_not_kept_of_somebody_who_is_gone() {
     stage.endpoint(&["user.created", "otp.requested"]);
     stage.proven_quick();
     let user = stage.world.sign_in(&stage.acme, "ann@example.org").user_id;
-    let mut claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
-    let sent = wait(stage.world.service.send_next(&mut claim.runs[0])).unwrap().unwrap();
+    let mut runs = stage.claim().unwrap();
+    let sent = wait(stage.world.service.send_next(&mut runs[0])).unwrap().unwrap();
     wait(stage.world.service.erase_user(&stage.acme, user)).unwrap();
     wait(stage.world.service.settle_webhooks(vec![sent])).unwrap();
     assert_eq!((stage.receiver.count(), stage.deliveries().len()), (2, 1));
@@ -234,8 +253,8 @@ fn an_endpoint_that_hangs_has_four_requests_open_and_the_others_go_on() {
     for number in 0..100 {
         stage.world.request_to(&stage.acme, &format!("user{number}@example.org")).unwrap();
     }
-    let hanging = wait(stage.world.service.claim_webhooks(1_000)).unwrap();
-    assert_eq!((stage.deliveries().len(), hanging.runs.len(), hanging.is_more), (100, 4, false));
+    let hanging = stage.claim().unwrap();
+    assert_eq!((stage.deliveries().len(), hanging.len()), (100, 4));
     assert_eq!(stage.world.service.waiting_webhooks(), 96);
     stage.endpoint_with(&["otp.failed"], |new| new.url = "https://b.acme.example".to_owned());
     let asked = stage.world.ask_for(&stage.acme, "ann@example.org");

@@ -32,6 +32,14 @@ impl Stage {
         wait(self.world.service.create_endpoint(&self.acme, new)).unwrap().value
     }
 
+    /// What can be run, now that what has to be is written down.
+    pub fn claim(&self) -> Result<Vec<WebhookRun>, Error> {
+        let claim = wait(self.world.service.claim_webhooks(1_000))?;
+        assert!(!claim.is_more);
+        let written = wait(self.world.service.write_webhooks(claim.unwritten))?;
+        Ok(claim.runs.into_iter().chain(written).collect())
+    }
+
     pub fn deliver(&self) -> Delivered {
         let mut sum = Delivered::default();
         loop {

@@ -1,10 +1,11 @@
 //! Events are sent to endpoints.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
-use otp_core::{SentEvent, WebhookClaim, WebhookRun};
-use tokio::sync::mpsc;
+use otp_core::{SentEvent, Unwritten, WebhookClaim, WebhookRun};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -12,6 +13,8 @@ use super::{PENDING_EVERY, Worker, every};
 
 /// Events, and deliveries, claimed at a time.
 const BATCH: usize = 512;
+/// Claims of which something is written down at the same time: what they come to has yet to find its place in memory.
+const WRITING: usize = 4;
 /// Deliveries of which it can wait to be written down what became of them: more than end within two moments, so that nothing
 /// waits for that.
 const UNSETTLED: usize = 1_024;
@@ -31,7 +34,7 @@ impl Worker {
 
     async fn claim_events(mut self, sent: mpsc::Sender<SentEvent>) {
         let mut ticks = every(PENDING_EVERY, Instant::now());
-        let mut runs = JoinSet::new();
+        let (mut runs, writing) = (JoinSet::new(), Arc::new(Semaphore::new(WRITING)));
         loop {
             tokio::select! {
                 biased;
@@ -44,13 +47,12 @@ impl Worker {
             while may_be_more && !*self.stopped.borrow() {
                 self.make_room().await;
                 let claim = self.service.claim_webhooks(BATCH).await;
-                let WebhookClaim { runs: begun, put_off, is_more } =
+                let WebhookClaim { runs: begun, unwritten, is_more } =
                     self.done("events", claim).await.unwrap_or_default();
                 may_be_more = is_more;
-                if !put_off.is_empty() {
-                    // Nobody waits for it, least of all those who have a place.
-                    let mut worker = self.clone();
-                    runs.spawn(async move { worker.write_down(put_off).await });
+                if !unwritten.is_empty() {
+                    let turn = Arc::clone(&writing).acquire_owned().await;
+                    runs.spawn(self.clone().send_written(unwritten, turn, sent.clone()));
                 }
                 begun.into_iter().for_each(|run| drop(runs.spawn(self.clone().send_run(run, sent.clone()))));
             }
@@ -70,6 +72,15 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// What has to be written down first holds up nothing else.
+    async fn send_written<T>(mut self, unwritten: Unwritten, turn: T, sent: mpsc::Sender<SentEvent>) {
+        let written = self.service.write_webhooks(unwritten).await;
+        drop(turn);
+        let begun = self.done("events", written).await.unwrap_or_default();
+        let mut runs: JoinSet<()> = begun.into_iter().map(|run| self.clone().send_run(run, sent.clone())).collect();
+        while runs.join_next().await.is_some() {}
     }
 
     /// No event is sent of which it could not be written down soon that it was.
