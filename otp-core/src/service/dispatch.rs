@@ -34,26 +34,27 @@ pub struct WebhookRun {
 pub struct WebhookClaim {
     /// What is to be run, all at the same time.
     pub runs: Vec<WebhookRun>,
+    /// What has to wait for its place, to be written down by [`settle_webhooks`](Service::settle_webhooks) with what was sent.
+    pub put_off: Vec<SentEvent>,
     /// What is to be handed to [`write_webhooks`](Service::write_webhooks), meanwhile.
     pub unwritten: Unwritten,
     /// Whether there may be more to claim.
     pub is_more: bool,
 }
 
-/// What has to be written down before it leaves, or because it has to wait. Nobody else waits for it.
+/// What has to be written down before it leaves.
 #[derive(Default)]
 #[must_use = "what is not written down is claimed again when its lease has ended"]
 pub struct Unwritten {
     /// Events, under the lease.
     events: Vec<Arc<Event>>,
     lease: Lease,
-    put_off: Vec<SentEvent>,
 }
 
 impl Unwritten {
     /// Whether that is nothing.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.put_off.is_empty()
+        self.events.is_empty()
     }
 }
 
@@ -72,32 +73,31 @@ impl Service {
         let lease = self.webhook_lease();
         let claimed = future::try_join(self.claim_events(lease, limit), self.claim_deliveries(limit));
         let ((quick, events, is_more_told), (again, is_more_due)) = claimed.await?;
-        let unwritten = Unwritten { lease, ..Unwritten::default() };
-        let mut claim = WebhookClaim { runs: Vec::new(), unwritten, is_more: is_more_told || is_more_due };
+        let unwritten = Unwritten { lease, events: Vec::new() };
+        let is_more = is_more_told || is_more_due;
+        let mut claim = WebhookClaim { unwritten, is_more, ..WebhookClaim::default() };
         for departure in quick.into_iter().chain(again) {
             self.enter(departure, &mut claim).await?;
         }
         for event in events {
             match self.put_off(&event, lease).await? {
-                Some(put_off) => claim.unwritten.put_off.push(put_off),
+                Some(put_off) => claim.put_off.push(put_off),
                 None => claim.unwritten.events.push(event),
             }
         }
         Ok(claim)
     }
 
-    /// Writes down what a claim could not begin with, in a commit or two, and gives what is to be run of it.
+    /// Writes down the deliveries that a claim could not begin with, and gives what is to be run of them.
     ///
     /// # Errors
     /// [`Error::Store`]; what was claimed is claimed again when its lease has ended.
     pub async fn write_webhooks(&self, unwritten: Unwritten) -> Result<Vec<WebhookRun>, Error> {
-        let Unwritten { events, lease, put_off } = unwritten;
-        let (departures, _) = future::try_join(self.divide(events, lease), self.settle_webhooks(put_off)).await?;
         let mut claim = WebhookClaim::default();
-        for departure in departures {
+        for departure in self.divide(unwritten.events, unwritten.lease).await? {
             self.enter(departure, &mut claim).await?;
         }
-        self.settle_webhooks(claim.unwritten.put_off).await?;
+        self.settle_webhooks(claim.put_off).await?;
         Ok(claim.runs)
     }
 
@@ -183,7 +183,7 @@ impl Service {
         match self.inner.lanes.enter(departure, rate, self.now()) {
             Entered::Begins(turn) => claim.runs.push(WebhookRun { turn, ready: None }),
             Entered::Waits => {}
-            Entered::Later(departure, at) => claim.unwritten.put_off.push(SentEvent::put_off(departure, at)),
+            Entered::Later(departure, at) => claim.put_off.push(SentEvent::put_off(departure, at)),
         }
         Ok(())
     }
@@ -235,7 +235,7 @@ impl Service {
         let written = self.write_webhooks(claim.unwritten).await?;
         let runs = stream::iter(claim.runs.into_iter().chain(written)).map(|run| self.send_all(run));
         let outcomes: Vec<_> = runs.buffer_unordered(limit.max(1)).collect().await;
-        let mut sum = Delivered::default();
+        let mut sum = self.settle_webhooks(claim.put_off).await?;
         for outcome in outcomes {
             sum += outcome?;
         }

@@ -37,6 +37,7 @@ impl Stage {
         let claim = wait(self.world.service.claim_webhooks(1_000))?;
         assert!(!claim.is_more);
         let written = wait(self.world.service.write_webhooks(claim.unwritten))?;
+        wait(self.world.service.settle_webhooks(claim.put_off))?;
         Ok(claim.runs.into_iter().chain(written).collect())
     }
 

@@ -18,6 +18,8 @@ const WRITING: usize = 4;
 /// Deliveries of which it can wait to be written down what became of them: more than end within two moments, so that nothing
 /// waits for that.
 const UNSETTLED: usize = 1_024;
+/// Claims of which what was put off can wait to be written down.
+const PUT_OFF: usize = 64;
 /// With so many in memory no further ones are claimed at once: those that take them get a moment, and another one as long as at
 /// least so many leave in it.
 const ENOUGH: usize = 2_048;
@@ -28,11 +30,11 @@ const LEFT_TO_FINISH: Duration = Duration::from_secs(5);
 
 impl Worker {
     pub(super) async fn send_events(self) {
-        let (sent, settling) = mpsc::channel(UNSETTLED);
-        tokio::join!(self.clone().claim_events(sent), self.settle_events(settling));
+        let ((sent, settling), (put_off, waiting)) = (mpsc::channel(UNSETTLED), mpsc::channel(PUT_OFF));
+        tokio::join!(self.clone().claim_events(sent, put_off), self.settle_events(settling, waiting));
     }
 
-    async fn claim_events(mut self, sent: mpsc::Sender<SentEvent>) {
+    async fn claim_events(mut self, sent: mpsc::Sender<SentEvent>, waiting: mpsc::Sender<Vec<SentEvent>>) {
         let mut ticks = every(PENDING_EVERY, Instant::now());
         let (mut runs, writing) = (JoinSet::new(), Arc::new(Semaphore::new(WRITING)));
         loop {
@@ -47,14 +49,17 @@ impl Worker {
             while may_be_more && !*self.stopped.borrow() {
                 self.make_room().await;
                 let claim = self.service.claim_webhooks(BATCH).await;
-                let WebhookClaim { runs: begun, unwritten, is_more } =
+                let WebhookClaim { runs: begun, put_off, unwritten, is_more } =
                     self.done("events", claim).await.unwrap_or_default();
                 may_be_more = is_more;
+                begun.into_iter().for_each(|run| drop(runs.spawn(self.clone().send_run(run, sent.clone()))));
+                if !put_off.is_empty() && waiting.send(put_off).await.is_err() {
+                    break;
+                }
                 if !unwritten.is_empty() {
                     let turn = Arc::clone(&writing).acquire_owned().await;
                     runs.spawn(self.clone().send_written(unwritten, turn, sent.clone()));
                 }
-                begun.into_iter().for_each(|run| drop(runs.spawn(self.clone().send_run(run, sent.clone()))));
             }
         }
         self.service.release_webhooks();
@@ -92,22 +97,22 @@ impl Worker {
         }
     }
 
-    /// Writes down what became of deliveries: all that ended within a moment, in one commit. Nobody waits for it.
-    async fn settle_events(mut self, mut sent: mpsc::Receiver<SentEvent>) {
+    /// Writes down what became of deliveries, and which have to wait: all of a moment in one commit. Nobody waits for it.
+    async fn settle_events(mut self, mut sent: mpsc::Receiver<SentEvent>, mut waiting: mpsc::Receiver<Vec<SentEvent>>) {
         let mut settling = Vec::new();
-        while sent.recv_many(&mut settling, UNSETTLED).await > 0 {
-            sleep(MOMENT).await;
-            while let Ok(more) = sent.try_recv() {
-                settling.push(more);
+        loop {
+            tokio::select! {
+                1.. = sent.recv_many(&mut settling, UNSETTLED) => {}
+                Some(put_off) = waiting.recv() => settling.extend(put_off),
+                else => return,
             }
-            self.write_down(mem::take(&mut settling)).await;
-        }
-    }
-
-    async fn write_down(&mut self, settling: Vec<SentEvent>) {
-        let settled = self.service.settle_webhooks(settling).await;
-        if let Some(delivered) = self.done("events", settled).await {
-            self.app.metrics().events_delivered(delivered);
+            sleep(MOMENT).await;
+            settling.extend(std::iter::from_fn(|| sent.try_recv().ok()));
+            settling.extend(std::iter::from_fn(|| waiting.try_recv().ok()).flatten());
+            let settled = self.service.settle_webhooks(mem::take(&mut settling)).await;
+            if let Some(delivered) = self.done("events", settled).await {
+                self.app.metrics().events_delivered(delivered);
+            }
         }
     }
 }
