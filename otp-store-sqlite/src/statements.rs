@@ -200,7 +200,7 @@ fn update(table: &str, shape: Shape) -> String {
 pub(crate) struct Stretch(usize);
 
 impl Stretch {
-    /// Statements or rows, some 50 microseconds in all.
+    /// Statements or rows.
     const STEPS: usize = 32;
 
     /// Lets others go first after so many.
