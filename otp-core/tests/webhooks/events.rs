@@ -246,6 +246,29 @@ fn an_endpoint_is_sent_no_more_in_a_second_than_it_wants() {
     assert_eq!(of(slow), 20);
 }
 
+/// It is not written down first to be put off then.
+#[test]
+fn what_has_no_place_is_put_off_as_it_is() {
+    let stage = Stage::new();
+    stage.endpoint(&["otp.requested"]);
+    for number in 0..5 {
+        stage.world.request_to(&stage.acme, &format!("user{number}@example.org")).unwrap();
+    }
+    let hanging = stage.claim().unwrap();
+    stage.world.clock.advance(25 * SECOND);
+    stage.world.request_to(&stage.acme, "ann@example.org").unwrap();
+    let claim = wait(stage.world.service.claim_webhooks(10)).unwrap();
+    assert_eq!((hanging.len(), claim.runs.len(), claim.put_off.len(), claim.unwritten.is_empty()), (4, 0, 1, true));
+    assert_eq!(stage.deliveries().len(), 5);
+    wait(stage.world.service.settle_webhooks(claim.put_off)).unwrap();
+    let deliveries = stage.deliveries();
+    assert_eq!(
+        (deliveries.len(), deliveries[0].state, deliveries[0].attempts.len()),
+        (6, webhook::DeliveryState::Pending, 0)
+    );
+    assert!(deliveries[0].due.at.is_some_and(|at| at > stage.world.now()));
+}
+
 #[test]
 fn an_endpoint_that_hangs_has_four_requests_open_and_the_others_go_on() {
     let stage = Stage::new();
